@@ -1,0 +1,381 @@
+"""Every option of edgekd, once: a field here is the flag, the TOML key, the manifest key and the help text.
+
+Groups (Data, Fit, ...) are shared by inheritance, so a command's options are flat and a recipe may hand its
+whole config to whatever takes one of its groups.
+"""
+
+import types
+import typing
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from edgekd.errors import UsageError
+
+
+def option(
+    default: Any,  # noqa: ANN401 - the field's own annotation is the type
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    positional: bool = False,
+) -> Any:  # noqa: ANN401
+    """A field with its help text and, for numbers, its inclusive limits."""
+    return field(default=default, metadata={"help": text, "low": low, "high": high, "positional": positional})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The base of every group: checks values against annotation and limits, whoever made the object.
+
+    Raises UsageError with the option's name, the value and what would be right.
+    """
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for each in fields(self):
+            _check(each, hints[each.name], getattr(self, each.name))
+
+
+def _check(each: Field[Any], hint: Any, value: Any) -> None:  # noqa: ANN401
+    if value is None and each.default is None:
+        return
+    choices = choices_of(hint)
+    if choices and value not in choices:
+        raise UsageError(f"--{flag(each.name)} {value}: no such choice", f"one of: {', '.join(choices)}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    low, high = each.metadata["low"], each.metadata["high"]
+    too_low = number and low is not None and not value >= low
+    if too_low or (number and high is not None and not value <= high):
+        limits = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise UsageError(f"--{flag(each.name)} {value}: out of range", f"give a number {limits}")
+
+
+def choices_of(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """The choices of a Literal annotation (also inside `| None`); empty when it is something else."""
+    if typing.get_origin(hint) is Literal:
+        return typing.get_args(hint)
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return next((found for part in typing.get_args(hint) if (found := choices_of(part))), ())
+    return ()
+
+
+def flag(name: str) -> str:
+    """A field's name as it is typed: `batch_size` -> `batch-size`."""
+    return name.replace("_", "-")
+
+
+def as_dict(config: Options) -> dict[str, Any]:
+    """The config as plain JSON values, without the Shell group (how a run is shown is not part of it)."""
+    shell = {each.name for each in fields(Shell)}
+    return {
+        each.name: _plain(getattr(config, each.name)) for each in fields(config) if each.name not in shell
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def default_of(config: type[Options], name: str) -> Any:  # noqa: ANN401
+    """The default of one option."""
+    value = next(each.default for each in fields(config) if each.name == name)
+    return None if value is MISSING else value
+
+
+@dataclass(frozen=True)
+class Shell(Options):
+    """How a command reads its options and speaks; every command has these."""
+
+    config: Path | None = option(None, "TOML file (or a run's manifest.json) with options; flags win over it")
+    json: bool = option(False, "print the result as one JSON object on stdout")
+    quiet: bool = option(False, "no progress and no notes on stderr; warnings and errors stay")
+    debug: bool = option(False, "show the traceback of an expected error too")
+
+
+@dataclass(frozen=True)
+class Data(Options):
+    """Which images, and the canvas they become."""
+
+    data: str | None = option(
+        None,
+        "shapes, cifar10, cifar100, fashion-mnist, food101, imagenet, or a folder with train/<class>/*; "
+        "default: the data of the run or teacher given, else shapes",
+    )
+    data_dir: Path | None = option(None, "where downloaded data sets live; default ~/.cache/edgekd/data")
+    canvas: int | None = option(
+        None,
+        "side of the square uint8 canvas every image becomes, pixels; default: by the data",
+        low=8,
+        high=1024,
+    )
+    channels: Literal["auto", "1", "3"] = option("auto", "colour channels of the canvas; auto: 1 if all grey")
+    val_fraction: float = option(
+        0.1, "share of train kept for validation where there is no val/", low=0.001, high=0.5
+    )
+    split_seed: int = option(0, "seed of that split; keep it for teacher and student", low=0)
+    unlabelled: Path | None = option(None, "folder of images without labels, distilled like the others")
+    skip_bad_images: bool = option(False, "leave out images that cannot be read, and count them")
+    decoded_cache: float = option(
+        8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0
+    )
+    limit: int | None = option(None, "use at most this many training images (a quick trial)", low=2)
+
+
+@dataclass(frozen=True)
+class Machine(Options):
+    """What the work runs on and in which number format."""
+
+    threads: int | None = option(
+        None, "CPU threads; default: the cores this process may use", low=1, high=1024
+    )
+    torch_device: Literal["auto", "cpu", "cuda"] = option("auto", "where torch computes")
+    precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto", "number format; auto: the fastest in a short trial"
+    )
+    memory_format: Literal["auto", "channels-first", "channels-last"] = option(
+        "auto", "layout of image tensors; auto: the fastest in a short trial"
+    )
+
+
+@dataclass(frozen=True)
+class Views(Options):
+    """How an image is varied from pass to pass; None means the cache's own when there is one."""
+
+    crop: float | None = option(
+        None, "random shifts by up to this share of the canvas, 0: off; default 0.125", low=0, high=0.5
+    )
+    flip: bool | None = option(None, "random left-right flips; default: on")
+    view_seed: int | None = option(None, "seed of the views; default: the cache's, else --seed", low=0)
+
+
+@dataclass(frozen=True)
+class Fit(Options):
+    """How a network is trained; None means the model's own recipe."""
+
+    epochs: int | None = option(None, "passes over the training images; default: by command and model", low=1)
+    batch_size: int | None = option(None, "images per step; default: by model", low=1)
+    optimizer: Literal["sgd", "adamw"] | None = option(
+        None, "sgd is Nesterov with momentum 0.9; default: by model"
+    )
+    lr: float | None = option(None, "peak learning rate; default: by model", low=0)
+    weight_decay: float | None = option(
+        None, "weight decay, not on biases and norms; default: by model", low=0
+    )
+    warmup: float = option(0.15, "share of training in which the learning rate rises", low=0, high=0.9)
+    label_smoothing: float | None = option(
+        None, "label smoothing of the cross-entropy; default: by model", low=0, high=0.9
+    )
+    ema: float = option(0.0, "decay of averaged weights, for example 0.999; 0: off", low=0, high=0.99999)
+    clip: float = option(0.0, "largest gradient norm; 0: off", low=0)
+    time_limit: str | None = option(None, "stop the schedule after this long, for example 90s, 30m or 2h")
+    patience: int | None = option(
+        None, "stop after this many epochs without a better validation; default: never", low=1
+    )
+    seed: int = option(0, "seed of initial weights, order of images and dropout", low=0)
+
+
+@dataclass(frozen=True)
+class Run(Options):
+    """Where the result lives."""
+
+    runs: Path = option(Path("runs"), "folder of all runs")
+    name: str | None = option(None, "name of this run; default: made of model and data")
+    resume: bool = option(False, "go on where an earlier run of this name stopped")
+    overwrite: bool = option(False, "replace an earlier run of this name")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resume and self.overwrite:
+            raise UsageError("--resume and --overwrite: they exclude each other", "give one of them")
+
+
+@dataclass(frozen=True)
+class Teacher(Options):
+    """Which teacher."""
+
+    teacher: str | None = option(
+        None,
+        "a run, ./net.py:build, or a model name (looked for in runs, then pretrained); default: the newest",
+    )
+    teacher_weights: Path | None = option(
+        None, "weight file (.safetensors, .pt, .pth) for the teacher's model name"
+    )
+    probe_epochs: int = option(
+        30, "epochs of head fitting when a pretrained teacher has other classes", low=1
+    )
+
+
+@dataclass(frozen=True)
+class Cache(Options):
+    """The teacher's cached logits."""
+
+    caches: Path = option(Path("cache"), "folder of all caches")
+    views: int = option(4, "augmented views of every image that the teacher sees", low=1, high=1000)
+    store: Literal["fp16", "fp32"] = option("fp16", "number format of the stored logits")
+
+
+@dataclass(frozen=True)
+class TrainTeacher(Shell, Data, Machine, Views, Fit, Run):
+    """Options of `edgekd train-teacher`."""
+
+    model: str = option("resnet9", "model name (see edgekd models) or ./net.py:build")
+    weights: Path | None = option(None, "start from this weight file (.safetensors, .pt, .pth)")
+    pretrained: bool = option(False, "start from timm's pretrained weights (needs the network once)")
+    input_size: int | None = option(
+        None, "side of the model's input, pixels; default: by model and canvas", low=8
+    )
+
+
+@dataclass(frozen=True)
+class CacheLogits(Shell, Data, Machine, Views, Teacher, Cache):
+    """Options of `edgekd cache-logits`."""
+
+    runs: Path = option(Path("runs"), "folder of all runs")
+    name: str | None = option(None, "name of the cache; default: made of teacher and data")
+    overwrite: bool = option(False, "replace a cache of this name that holds something else")
+    batch_size: int = option(250, "images per teacher pass", low=1)
+
+
+@dataclass(frozen=True)
+class Distill(Shell, Data, Machine, Views, Teacher, Cache, Fit, Run):
+    """Options of `edgekd distill`."""
+
+    student: str = option("tiny-cnn", "model name (see edgekd models) or ./net.py:build")
+    student_weights: Path | None = option(None, "start the student from this weight file")
+    input_size: int | None = option(
+        None, "side of the student's input, pixels; default: by model and canvas", low=8
+    )
+    method: str = option("kd", "distillation method")
+    set: tuple[str, ...] = option((), "a setting of the method, key=value; may be repeated")
+    alpha: float = option(
+        0.5, "weight of the distillation loss; the labels' loss has 1 - alpha", low=0, high=1
+    )
+    temperature: float = option(4.0, "softening of teacher and student logits", low=0.01, high=1000)
+    cache: str | None = option(
+        None, "cache to learn from; default: this teacher's, written first where there is none"
+    )
+    live: bool = option(False, "ask the teacher itself at every step instead of a cache")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.live and self.cache:
+            raise UsageError("--live and --cache: they exclude each other", "give one of them")
+
+
+@dataclass(frozen=True)
+class Finetune(Shell, Data, Machine, Views, Fit, Run):
+    """Options of `edgekd finetune`."""
+
+    model: str | None = option(None, "the run to start from; default: the newest student", positional=True)
+    freeze: Literal["none", "backbone", "half"] = option(
+        "none", "train everything, only the head, or the later half of the layers and the head"
+    )
+    layer_decay: float = option(
+        1.0, "factor on the learning rate per layer away from the head", low=0.01, high=1
+    )
+
+
+@dataclass(frozen=True)
+class Export(Shell):
+    """Options of `edgekd export`."""
+
+    model: str | None = option(None, "the run to export; default: the newest student", positional=True)
+    runs: Path = option(Path("runs"), "folder of all runs")
+    output: Path | None = option(None, "file to write; default: model.onnx in the run's folder")
+    opset: int = option(18, "ONNX opset; 18 loads on every runtime since ONNX Runtime 1.14", low=17, high=24)
+    samples: int = option(256, "images on which the file is compared with the network", low=1)
+    tolerance: float = option(1e-3, "largest logit difference allowed, relative to the largest logit", low=0)
+
+
+@dataclass(frozen=True)
+class Evaluate(Shell, Data, Machine):
+    """Options of `edgekd evaluate`."""
+
+    model: str | None = option(None, "a run or an ONNX file; default: the newest student", positional=True)
+    runs: Path = option(Path("runs"), "folder of all runs")
+    split: Literal["test", "val", "train"] = option("test", "which images")
+    batch_size: int = option(250, "images per pass", low=1)
+
+
+@dataclass(frozen=True)
+class Predict(Shell):
+    """Options of `edgekd predict`."""
+
+    model: str = option("", "a run or an ONNX file", positional=True)
+    images: tuple[Path, ...] = option((), "image files or folders", positional=True)
+    runs: Path = option(Path("runs"), "folder of all runs")
+    top: int = option(1, "how many classes to tell per image", low=1)
+    threads: int | None = option(
+        None, "CPU threads; default: the cores this process may use", low=1, high=1024
+    )
+
+
+@dataclass(frozen=True)
+class Models(Shell):
+    """Options of `edgekd models`."""
+
+    pattern: str | None = option(
+        None, "names that contain this, * and ? allowed; default: the usual ones", positional=True
+    )
+    classes: int = option(10, "classes the heads are counted for", low=2)
+    input_size: int | None = option(None, "input side for the MACs; default: the model's own", low=8)
+
+
+@dataclass(frozen=True)
+class Budget(Options):
+    """Limits a model must keep; a flag wins over the device profile's own [budget]."""
+
+    max_latency_ms: float | None = option(
+        None, "limit of one batch's latency at --percentile, ms", low=0.0001
+    )
+    percentile: float | None = option(
+        None, "latency percentile the limit applies to; default: the profile's", low=1, high=99.9
+    )
+    max_rss_mb: float | None = option(None, "limit of the process's peak memory, MB", low=0.0001)
+    max_size_mb: float | None = option(None, "limit of the model file, MB", low=0.0001)
+    min_top1: float | None = option(None, "least top-1 accuracy, 0-1", low=0, high=1)
+    max_params: float | None = option(None, "limit of the parameter count", low=1)
+    max_macs: float | None = option(None, "limit of the multiply-adds of one image", low=1)
+    max_train_minutes: float | None = option(
+        None, "limit of the training time in the run's own record", low=0.0001
+    )
+
+
+@dataclass(frozen=True)
+class Profile(Shell, Budget):
+    """Options of `edgekd profile`."""
+
+    models: tuple[str, ...] = option((), "ONNX files or runs; default: the newest export", positional=True)
+    runs: Path = option(Path("runs"), "folder of all runs")
+    device: str | None = option(
+        None, "device profile (see edgekd devices) or a TOML file; default: no limits"
+    )
+    threads: str | None = option(
+        None, "CPU threads, or a sweep like 1,2,4; default: the profile's, else all cores"
+    )
+    batch: str = option("1", "batch sizes, for example 1 or 1,8,100; the first one is judged")
+    warmup: float = option(1.0, "seconds of warm-up (and at least 10 runs)", low=0, high=600)
+    duration: float = option(10.0, "seconds measured (and at least 200 runs)", low=0, high=86400)
+    operators: bool = option(False, "table of time by operator")
+    images: Path | None = option(None, "folder of <class>/* images for accuracy on this machine")
+    baseline: Path | None = option(None, "an earlier --json result; slower beyond --noise fails")
+    noise: float = option(0.05, "relative slow-down that --baseline tolerates", low=0, high=10)
+    report: Path | None = option(None, "also write the report here: .json, .md or .html")
+    on: str | None = option(None, "measure on this host through ssh, for example pi@raspberrypi")
+    install: bool = option(False, "with --on: set up edgekd there in a private environment if it is missing")
+
+
+@dataclass(frozen=True)
+class Devices(Shell):
+    """Options of `edgekd devices`."""
+
+    action: Literal["list", "show", "new"] = option(
+        "list", "list them, show one, or make a new one", positional=True
+    )
+    name: str | None = option(None, "profile name or TOML file", positional=True)
+    from_host: bool = option(False, "new: take the figures from this machine")
+    output: Path | None = option(None, "new: file to write; default: NAME.toml")

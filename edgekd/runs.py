@@ -1,0 +1,193 @@
+"""Run folders on disk: names, manifests, atomic writes, the newest one. The format: docs/formats.md."""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edgekd import __version__
+from edgekd.errors import BadInput, CheckpointError, DataError, UsageError, nearest
+
+FORMAT = 1
+"""Version of the run folder's format; a newer one is refused."""
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write; on leaving it is synced and renamed, so a kill leaves old or new.
+
+    Raises DataError when the place cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        with beside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error})", "mend the place or give another one"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write `value` as sorted, indented JSON, atomically."""
+    with atomic(path) as beside:
+        beside.write_text(
+            json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+
+
+def read_json(path: Path, error: type[BadInput]) -> dict[str, Any]:
+    """Read a JSON object; raises `error` when it is missing, torn or not an object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise error(
+            f"{path}: cannot be read as JSON ({cause})", "give another one, or make it again"
+        ) from cause
+    if not isinstance(value, dict):
+        raise error(f"{path}: holds no JSON object", "give another one, or make it again")
+    return value
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: `model.safetensors`, `manifest.json`, `metrics.jsonl`, `last/`, later `model.onnx`."""
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        """The best weights by validation."""
+        return self.path / "model.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Everything a resume needs."""
+        return self.path / "last" / "state.pt"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object per finished epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def onnx(self) -> Path:
+        """The exported model."""
+        return self.path / "model.onnx"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether a manifest was written here."""
+        return (self.path / "manifest.json").is_file()
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; raises CheckpointError when missing, torn or of a newer format."""
+        found = read_json(self.path / "manifest.json", CheckpointError)
+        if found.get("format", 0) > FORMAT:
+            raise CheckpointError(
+                f"{self.path}: run format {found['format']} is newer than this edgekd knows ({FORMAT})",
+                f"update edgekd (this is {__version__})",
+            )
+        return found
+
+    def update(self, **changes: Any) -> None:  # noqa: ANN401
+        """Write the manifest anew with these keys changed."""
+        before = self.manifest() if self.is_there else {"format": FORMAT, "edgekd": __version__}
+        write_json(self.path / "manifest.json", before | changes)
+
+
+def slug(name: str) -> str:
+    """A name fit for a folder: `./nets/my net.py:build` -> `my-net-build`."""
+    short = name.removesuffix("/").rsplit("/", 1)[-1].replace(".py:", "-")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", short).strip("-.") or "unnamed"
+
+
+def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
+    """The run folder to write, checked but not yet made.
+
+    Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, DataError when the
+    place cannot be written.
+    """
+    run = Run(root / name)
+    if run.path.exists() and not (resume or overwrite):
+        raise UsageError(
+            f"{run.path}: this run exists already",
+            "--resume goes on with it, --overwrite replaces it, --name gives another name",
+        )
+    _check_writable(run.path)
+    return run
+
+
+def _check_writable(path: Path) -> None:
+    place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise DataError(
+            f"{place}: no permission to write there", "choose another place (--runs, --caches, --output)"
+        )
+
+
+def clear(folder: Path) -> None:
+    """Remove a folder so that a kill leaves it whole or gone."""
+    if folder.exists():
+        doomed = folder.with_name(f".{folder.name}.{time.time_ns()}.old")
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def find(root: Path, name: str) -> Run:
+    """The run called `name` in `root`, or the run folder at that path.
+
+    Raises CheckpointError with the nearest names when there is none.
+    """
+    for path in (Path(name), root / name):
+        if (path / "manifest.json").is_file():
+            return Run(path)
+    if Path(name).exists():
+        raise CheckpointError(
+            f"{name}: not a run folder (it has no manifest.json)", "give a run that edgekd made"
+        )
+    raise CheckpointError(
+        f"{name}: no such run in {root}", nearest(name, [run.path.name for run in everything(root)])
+    )
+
+
+def everything(root: Path) -> list[Run]:
+    """All runs in `root`, oldest first by when they were last finished or written."""
+    found = [Run(path.parent) for path in root.glob("*/manifest.json")]
+    return sorted(found, key=lambda run: (run.path / "manifest.json").stat().st_mtime_ns)
+
+
+def newest(root: Path, accept: Callable[[dict[str, Any]], bool]) -> Run | None:
+    """The newest finished run whose manifest `accept` likes; None when there is none."""
+    for run in reversed(everything(root)):
+        manifest = run.manifest()
+        if manifest.get("status") == "finished" and accept(manifest):
+            return run
+    return None
+
+
+def append_line(stream: IO[str], row: dict[str, Any]) -> None:
+    """Append one JSON object as a line and flush it."""
+    stream.write(json.dumps(row, sort_keys=True) + "\n")
+    stream.flush()
