@@ -6,11 +6,16 @@ whole config to whatever takes one of its groups.
 
 import types
 import typing
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from edgekd.errors import UsageError
+from edgekd.errors import ConfigError, UsageError
+
+
+TORCHVISION_SETS = ("cifar10", "cifar100", "fashion-mnist", "food101", "imagenet")
+"""Data sets that torchvision knows; `shapes` and folders need no torch."""
 
 
 def option(
@@ -22,7 +27,13 @@ def option(
     positional: bool = False,
 ) -> Any:  # noqa: ANN401
     """A field with its help text and, for numbers, its inclusive limits."""
-    return field(default=default, metadata={"help": text, "low": low, "high": high, "positional": positional})
+    return field(
+        default=default,
+        metadata={"help": text, "low": low, "high": high, "positional": positional, "one_way": default is False},
+    )
+
+
+Anyhow = TypeVar("Anyhow", bound="Options")
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,30 @@ def choices_of(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
     return ()
 
 
+def plain_type(hint: Any) -> Any:  # noqa: ANN401
+    """`int | None` -> `int`."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
+
+
+def converted(value: Any, hint: Any, place: str) -> Any:  # noqa: ANN401
+    """A JSON, TOML or command-line value as the field's type; raises ConfigError when it is of another kind."""
+    plain = plain_type(hint)
+    if typing.get_origin(plain) is tuple:
+        inner = typing.get_args(plain)[0]
+        values = value if isinstance(value, list | tuple) else [value]
+        return tuple(converted(each, inner, place) for each in values)
+    if plain is Path and isinstance(value, str | Path):
+        return Path(value).expanduser()
+    if plain is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    wanted = str if choices_of(plain) else plain
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise ConfigError(f"{place} = {value!r}: not {wanted.__name__}", f"give a value of type {wanted.__name__}")
+    return value
+
+
 def flag(name: str) -> str:
     """A field's name as it is typed: `batch_size` -> `batch-size`."""
     return name.replace("_", "-")
@@ -69,9 +104,7 @@ def flag(name: str) -> str:
 def as_dict(config: Options) -> dict[str, Any]:
     """The config as plain JSON values, without the Shell group (how a run is shown is not part of it)."""
     shell = {each.name for each in fields(Shell)}
-    return {
-        each.name: _plain(getattr(config, each.name)) for each in fields(config) if each.name not in shell
-    }
+    return {each.name: _plain(getattr(config, each.name)) for each in fields(config) if each.name not in shell}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -80,10 +113,23 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
-def default_of(config: type[Options], name: str) -> Any:  # noqa: ANN401
-    """The default of one option."""
-    value = next(each.default for each in fields(config) if each.name == name)
-    return None if value is MISSING else value
+def from_dict(config: type[Anyhow], values: dict[str, Any], place: str) -> Anyhow:
+    """The config whose `as_dict` these values are; raises ConfigError naming `place` for values of another kind."""
+    hints = typing.get_type_hints(config)
+    known = {key: value for key, value in values.items() if key in hints and value is not None}
+    return config(**{key: converted(value, hints[key], f"{place}: {key}") for key, value in known.items()})
+
+
+def fill_defaults(config: Anyhow, values: dict[str, Any], place: str, names: Iterable[str]) -> Anyhow:
+    """Take `values` for those of `names` that were left at their defaults; what was given explicitly stays."""
+    hints = typing.get_type_hints(type(config))
+    defaults = {each.name: each.default for each in fields(config)}
+    taken = {
+        name: converted(values[name], hints[name], f"{place}: {name}")
+        for name in names
+        if values.get(name) is not None and getattr(config, name) == defaults[name]
+    }
+    return replace(config, **taken)
 
 
 @dataclass(frozen=True)
@@ -113,15 +159,11 @@ class Data(Options):
         high=1024,
     )
     channels: Literal["auto", "1", "3"] = option("auto", "colour channels of the canvas; auto: 1 if all grey")
-    val_fraction: float = option(
-        0.1, "share of train kept for validation where there is no val/", low=0.001, high=0.5
-    )
+    val_fraction: float = option(0.1, "share of train kept for validation where there is no val/", low=0.001, high=0.5)
     split_seed: int = option(0, "seed of that split; keep it for teacher and student", low=0)
     unlabelled: Path | None = option(None, "folder of images without labels, distilled like the others")
     skip_bad_images: bool = option(False, "leave out images that cannot be read, and count them")
-    decoded_cache: float = option(
-        8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0
-    )
+    decoded_cache: float = option(8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0)
     limit: int | None = option(None, "use at most this many training images (a quick trial)", low=2)
 
 
@@ -129,13 +171,9 @@ class Data(Options):
 class Machine(Options):
     """What the work runs on and in which number format."""
 
-    threads: int | None = option(
-        None, "CPU threads; default: the cores this process may use", low=1, high=1024
-    )
+    threads: int | None = option(None, "CPU threads; default: the cores this process may use", low=1, high=1024)
     torch_device: Literal["auto", "cpu", "cuda"] = option("auto", "where torch computes")
-    precision: Literal["auto", "fp32", "bf16"] = option(
-        "auto", "number format; auto: the fastest in a short trial"
-    )
+    precision: Literal["auto", "fp32", "bf16"] = option("auto", "number format; auto: the fastest in a short trial")
     memory_format: Literal["auto", "channels-first", "channels-last"] = option(
         "auto", "layout of image tensors; auto: the fastest in a short trial"
     )
@@ -157,14 +195,11 @@ class Fit(Options):
     """How a network is trained; None means the model's own recipe."""
 
     epochs: int | None = option(None, "passes over the training images; default: by command and model", low=1)
+    steps: int | None = option(None, "end after this many steps if the epochs are not over before", low=1)
     batch_size: int | None = option(None, "images per step; default: by model", low=1)
-    optimizer: Literal["sgd", "adamw"] | None = option(
-        None, "sgd is Nesterov with momentum 0.9; default: by model"
-    )
+    optimizer: Literal["sgd", "adamw"] | None = option(None, "sgd is Nesterov with momentum 0.9; default: by model")
     lr: float | None = option(None, "peak learning rate; default: by model", low=0)
-    weight_decay: float | None = option(
-        None, "weight decay, not on biases and norms; default: by model", low=0
-    )
+    weight_decay: float | None = option(None, "weight decay, not on biases and norms; default: by model", low=0)
     warmup: float = option(0.15, "share of training in which the learning rate rises", low=0, high=0.9)
     label_smoothing: float | None = option(
         None, "label smoothing of the cross-entropy; default: by model", low=0, high=0.9
@@ -176,6 +211,11 @@ class Fit(Options):
         None, "stop after this many epochs without a better validation; default: never", low=1
     )
     seed: int = option(0, "seed of initial weights, order of images and dropout", low=0)
+
+
+@dataclass(frozen=True)
+class Training(Data, Machine, Views, Fit):
+    """What every training command shares."""
 
 
 @dataclass(frozen=True)
@@ -201,12 +241,7 @@ class Teacher(Options):
         None,
         "a run, ./net.py:build, or a model name (looked for in runs, then pretrained); default: the newest",
     )
-    teacher_weights: Path | None = option(
-        None, "weight file (.safetensors, .pt, .pth) for the teacher's model name"
-    )
-    probe_epochs: int = option(
-        30, "epochs of head fitting when a pretrained teacher has other classes", low=1
-    )
+    teacher_weights: Path | None = option(None, "weight file (.safetensors, .pt, .pth) for the teacher's model name")
 
 
 @dataclass(frozen=True)
@@ -214,24 +249,24 @@ class Cache(Options):
     """The teacher's cached logits."""
 
     caches: Path = option(Path("cache"), "folder of all caches")
-    views: int = option(4, "augmented views of every image that the teacher sees", low=1, high=1000)
+    views: int | None = option(
+        None, "augmented views of every image that the teacher sees; default: those there, or 4", low=1, high=1000
+    )
     store: Literal["fp16", "fp32"] = option("fp16", "number format of the stored logits")
 
 
 @dataclass(frozen=True)
-class TrainTeacher(Shell, Data, Machine, Views, Fit, Run):
+class TrainTeacher(Training, Run, Shell):
     """Options of `edgekd train-teacher`."""
 
     model: str = option("resnet9", "model name (see edgekd models) or ./net.py:build")
     weights: Path | None = option(None, "start from this weight file (.safetensors, .pt, .pth)")
     pretrained: bool = option(False, "start from timm's pretrained weights (needs the network once)")
-    input_size: int | None = option(
-        None, "side of the model's input, pixels; default: by model and canvas", low=8
-    )
+    input_size: int | None = option(None, "side of the model's input, pixels; default: by model and canvas", low=8)
 
 
 @dataclass(frozen=True)
-class CacheLogits(Shell, Data, Machine, Views, Teacher, Cache):
+class CacheLogits(Data, Machine, Views, Teacher, Cache, Shell):
     """Options of `edgekd cache-logits`."""
 
     runs: Path = option(Path("runs"), "folder of all runs")
@@ -241,23 +276,17 @@ class CacheLogits(Shell, Data, Machine, Views, Teacher, Cache):
 
 
 @dataclass(frozen=True)
-class Distill(Shell, Data, Machine, Views, Teacher, Cache, Fit, Run):
+class Distill(Training, Teacher, Cache, Run, Shell):
     """Options of `edgekd distill`."""
 
     student: str = option("tiny-cnn", "model name (see edgekd models) or ./net.py:build")
     student_weights: Path | None = option(None, "start the student from this weight file")
-    input_size: int | None = option(
-        None, "side of the student's input, pixels; default: by model and canvas", low=8
-    )
+    input_size: int | None = option(None, "side of the student's input, pixels; default: by model and canvas", low=8)
     method: str = option("kd", "distillation method")
     set: tuple[str, ...] = option((), "a setting of the method, key=value; may be repeated")
-    alpha: float = option(
-        0.5, "weight of the distillation loss; the labels' loss has 1 - alpha", low=0, high=1
-    )
+    alpha: float = option(0.5, "weight of the distillation loss; the labels' loss has 1 - alpha", low=0, high=1)
     temperature: float = option(4.0, "softening of teacher and student logits", low=0.01, high=1000)
-    cache: str | None = option(
-        None, "cache to learn from; default: this teacher's, written first where there is none"
-    )
+    cache: str | None = option(None, "cache to learn from; default: this teacher's, written first where there is none")
     live: bool = option(False, "ask the teacher itself at every step instead of a cache")
 
     def __post_init__(self) -> None:
@@ -267,16 +296,14 @@ class Distill(Shell, Data, Machine, Views, Teacher, Cache, Fit, Run):
 
 
 @dataclass(frozen=True)
-class Finetune(Shell, Data, Machine, Views, Fit, Run):
+class Finetune(Training, Run, Shell):
     """Options of `edgekd finetune`."""
 
     model: str | None = option(None, "the run to start from; default: the newest student", positional=True)
     freeze: Literal["none", "backbone", "half"] = option(
         "none", "train everything, only the head, or the later half of the layers and the head"
     )
-    layer_decay: float = option(
-        1.0, "factor on the learning rate per layer away from the head", low=0.01, high=1
-    )
+    layer_decay: float = option(1.0, "factor on the learning rate per layer away from the head", low=0.01, high=1)
 
 
 @dataclass(frozen=True)
@@ -292,7 +319,7 @@ class Export(Shell):
 
 
 @dataclass(frozen=True)
-class Evaluate(Shell, Data, Machine):
+class Evaluate(Data, Machine, Shell):
     """Options of `edgekd evaluate`."""
 
     model: str | None = option(None, "a run or an ONNX file; default: the newest student", positional=True)
@@ -309,9 +336,7 @@ class Predict(Shell):
     images: tuple[Path, ...] = option((), "image files or folders", positional=True)
     runs: Path = option(Path("runs"), "folder of all runs")
     top: int = option(1, "how many classes to tell per image", low=1)
-    threads: int | None = option(
-        None, "CPU threads; default: the cores this process may use", low=1, high=1024
-    )
+    threads: int | None = option(None, "CPU threads; default: the cores this process may use", low=1, high=1024)
 
 
 @dataclass(frozen=True)
@@ -329,9 +354,7 @@ class Models(Shell):
 class Budget(Options):
     """Limits a model must keep; a flag wins over the device profile's own [budget]."""
 
-    max_latency_ms: float | None = option(
-        None, "limit of one batch's latency at --percentile, ms", low=0.0001
-    )
+    max_latency_ms: float | None = option(None, "limit of one batch's latency at --percentile, ms", low=0.0001)
     percentile: float | None = option(
         None, "latency percentile the limit applies to; default: the profile's", low=1, high=99.9
     )
@@ -340,30 +363,36 @@ class Budget(Options):
     min_top1: float | None = option(None, "least top-1 accuracy, 0-1", low=0, high=1)
     max_params: float | None = option(None, "limit of the parameter count", low=1)
     max_macs: float | None = option(None, "limit of the multiply-adds of one image", low=1)
-    max_train_minutes: float | None = option(
-        None, "limit of the training time in the run's own record", low=0.0001
-    )
+    max_train_minutes: float | None = option(None, "limit of the training time in the run's own record", low=0.0001)
 
 
 @dataclass(frozen=True)
-class Profile(Shell, Budget):
+class Profile(Budget, Shell):
     """Options of `edgekd profile`."""
 
     models: tuple[str, ...] = option((), "ONNX files or runs; default: the newest export", positional=True)
     runs: Path = option(Path("runs"), "folder of all runs")
-    device: str | None = option(
-        None, "device profile (see edgekd devices) or a TOML file; default: no limits"
+    device: str | None = option(None, "device profile (see edgekd devices) or a TOML file; default: no limits")
+    threads: str | None = option(None, "CPU threads, or a sweep like 1,2,4; default: the profile's, else all cores")
+    batch: str | None = option(
+        None, "batch sizes, for example 1 or 1,8,100; the first is judged; default: the profile's, else 1"
     )
-    threads: str | None = option(
-        None, "CPU threads, or a sweep like 1,2,4; default: the profile's, else all cores"
+    warmup: float = option(1.0, "seconds of warm-up (and 10 runs, within 6 times that)", low=0, high=600)
+    duration: float = option(
+        10.0, "seconds measured of each model (and 200 runs, within 6 times that)", low=0.01, high=86400
     )
-    batch: str = option("1", "batch sizes, for example 1 or 1,8,100; the first one is judged")
-    warmup: float = option(1.0, "seconds of warm-up (and at least 10 runs)", low=0, high=600)
-    duration: float = option(10.0, "seconds measured (and at least 200 runs)", low=0, high=86400)
     operators: bool = option(False, "table of time by operator")
     images: Path | None = option(None, "folder of <class>/* images for accuracy on this machine")
-    baseline: Path | None = option(None, "an earlier --json result; slower beyond --noise fails")
-    noise: float = option(0.05, "relative slow-down that --baseline tolerates", low=0, high=10)
+    tolerance: float | None = option(
+        None,
+        "largest difference of a logit from the export's own sample; default by precision: "
+        "0.001 fp32, 0.05 fp16, 0.5 int8",
+        low=0,
+    )
+    baseline: Path | None = option(
+        None, "an earlier --json result; slower, bigger or less accurate beyond --noise fails"
+    )
+    noise: float = option(0.05, "relative change for the worse that --baseline tolerates", low=0, high=10)
     report: Path | None = option(None, "also write the report here: .json, .md or .html")
     on: str | None = option(None, "measure on this host through ssh, for example pi@raspberrypi")
     install: bool = option(False, "with --on: set up edgekd there in a private environment if it is missing")
@@ -373,9 +402,7 @@ class Profile(Shell, Budget):
 class Devices(Shell):
     """Options of `edgekd devices`."""
 
-    action: Literal["list", "show", "new"] = option(
-        "list", "list them, show one, or make a new one", positional=True
-    )
+    action: Literal["list", "show", "new"] = option("list", "list them, show one, or make a new one", positional=True)
     name: str | None = option(None, "profile name or TOML file", positional=True)
     from_host: bool = option(False, "new: take the figures from this machine")
     output: Path | None = option(None, "new: file to write; default: NAME.toml")

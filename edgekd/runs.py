@@ -2,14 +2,16 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgekd import __version__
 from edgekd.errors import BadInput, CheckpointError, DataError, UsageError, nearest
@@ -52,9 +54,7 @@ def _sync_folder(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
     """Write `value` as sorted, indented JSON, atomically."""
     with atomic(path) as beside:
-        beside.write_text(
-            json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        beside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path, error: type[BadInput]) -> dict[str, Any]:
@@ -62,9 +62,7 @@ def read_json(path: Path, error: type[BadInput]) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as cause:
-        raise error(
-            f"{path}: cannot be read as JSON ({cause})", "give another one, or make it again"
-        ) from cause
+        raise error(f"{path}: cannot be read as JSON ({cause})", "give another one, or make it again") from cause
     if not isinstance(value, dict):
         raise error(f"{path}: holds no JSON object", "give another one, or make it again")
     return value
@@ -135,16 +133,15 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
             f"{run.path}: this run exists already",
             "--resume goes on with it, --overwrite replaces it, --name gives another name",
         )
-    _check_writable(run.path)
+    check_writable(run.path)
     return run
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Raise DataError when nothing can be written at `path`, before any work is done for it."""
     place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise DataError(
-            f"{place}: no permission to write there", "choose another place (--runs, --caches, --output)"
-        )
+        raise DataError(f"{place}: no permission to write there", "choose another place (--runs, --caches, --output)")
 
 
 def clear(folder: Path) -> None:
@@ -164,12 +161,8 @@ def find(root: Path, name: str) -> Run:
         if (path / "manifest.json").is_file():
             return Run(path)
     if Path(name).exists():
-        raise CheckpointError(
-            f"{name}: not a run folder (it has no manifest.json)", "give a run that edgekd made"
-        )
-    raise CheckpointError(
-        f"{name}: no such run in {root}", nearest(name, [run.path.name for run in everything(root)])
-    )
+        raise CheckpointError(f"{name}: not a run folder (it has no manifest.json)", "give a run that edgekd made")
+    raise CheckpointError(f"{name}: no such run in {root}", nearest(name, [run.path.name for run in everything(root)]))
 
 
 def everything(root: Path) -> list[Run]:
@@ -187,7 +180,52 @@ def newest(root: Path, accept: Callable[[dict[str, Any]], bool]) -> Run | None:
     return None
 
 
-def append_line(stream: IO[str], row: dict[str, Any]) -> None:
-    """Append one JSON object as a line and flush it."""
-    stream.write(json.dumps(row, sort_keys=True) + "\n")
-    stream.flush()
+def append_line(path: Path, row: dict[str, Any]) -> None:
+    """Append one JSON object as a line."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row, sort_keys=True) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file of lines; a last line torn by a kill is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def rewrite_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace a file of lines, atomically."""
+    with atomic(path) as beside:
+        beside.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), encoding="utf-8")
+
+
+def data_name(data: str | None) -> str:
+    """The short name of `--data` for run names: a known set's name or the folder's."""
+    return slug(
+        Path(data).expanduser().absolute().name if data and ("/" in data or data.startswith(".")) else data or "shapes"
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for manifests."""
+    packages = ("torch", "torchvision", "timm", "numpy", "pillow", "onnx", "onnxruntime")
+    versions = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "edgekd": __version__,
+        "python": platform.python_version(),
+        "packages": versions,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": available_cores(),
+    }
+
+
+def available_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""The command line: table and error policy (app), options (options), display (console)."""

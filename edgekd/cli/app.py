@@ -1,0 +1,160 @@
+"""The command table, the one lazy import and the one place that catches. `main` returns the exit code."""
+
+import importlib
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from edgekd import __version__, config
+from edgekd.cli import options
+from edgekd.errors import EdgekdError, Interrupted, MissingDependency
+
+
+@dataclass(frozen=True)
+class Command:
+    """A row of the table: its options, its help line and the recipe module that carries it out."""
+
+    config: type[config.Options]
+    text: str
+    recipe: Callable[[Any], str]
+
+
+def _always(name: str) -> Callable[[Any], str]:
+    return lambda _: name
+
+
+def _onnx_or(name: str) -> Callable[[Any], str]:
+    """ONNX files are handled without torch, by a recipe of their own (unless the data needs torchvision)."""
+
+    def chosen_recipe(chosen: Any) -> str:  # noqa: ANN401
+        named = getattr(chosen, "data", None) in config.TORCHVISION_SETS
+        return f"{name}_onnx" if str(chosen.model or "").endswith(".onnx") and not named else name
+
+    return chosen_recipe
+
+
+COMMANDS = {
+    "train-teacher": Command(
+        config.TrainTeacher, "Train a teacher (or any network) on labels.", _always("train_teacher")
+    ),
+    "cache-logits": Command(
+        config.CacheLogits, "Run a teacher once over all views and keep its logits.", _always("cache_logits")
+    ),
+    "distill": Command(
+        config.Distill, "Train a student from a teacher's cached or live knowledge.", _always("distill")
+    ),
+    "finetune": Command(config.Finetune, "Train a finished run further, also on other data.", _always("finetune")),
+    "export": Command(config.Export, "Write a run as ONNX and prove that it computes the same.", _always("export")),
+    "profile": Command(config.Profile, "Measure ONNX models here and judge them against a device.", _always("profile")),
+    "evaluate": Command(config.Evaluate, "Accuracy of a run or an ONNX file.", _onnx_or("evaluate")),
+    "predict": Command(config.Predict, "Classes of image files, by a run or an ONNX file.", _onnx_or("predict")),
+    "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _always("models")),
+    "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
+}
+EXTRA_OF = {"matplotlib": "report"}
+
+
+def application() -> typer.Typer:
+    """The Typer application made of the table."""
+    app = typer.Typer(
+        name="edgekd",
+        help="Distil image classifiers for edge devices, and prove that the result fits.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name, row in COMMANDS.items():
+        body = options.command(row.config, partial(_carry_out, name), row.text)
+        app.command(name, short_help=row.text)(body)
+    return app
+
+
+def _console(as_json: bool = False, quiet: bool = False) -> Any:  # noqa: ANN401
+    """The console, imported only when something is to be shown: rich costs a quarter of `--help`."""
+    return importlib.import_module("edgekd.cli.console").Console(as_json=as_json, quiet=quiet)
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False,
+) -> None:
+    if version:
+        typer.echo(f"edgekd {__version__}")
+        raise typer.Exit
+
+
+class _Finished(Exception):  # noqa: N818 - not an error: carries the exit code out of Typer
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _carry_out(name: str, given: options.Given) -> None:
+    row = COMMANDS[name]
+    console = _console(bool(given.get("json")), bool(given.get("quiet")))
+    try:
+        chosen: Any = options.build(row.config, name, given, {key: each.config for key, each in COMMANDS.items()})
+        console = _console(chosen.json, chosen.quiet)
+        recipe = _load(row.recipe(chosen))
+        result = recipe.run(chosen, console)
+        console.result(result)
+    except EdgekdError as error:
+        raise _Finished(_told(error, console, bool(given.get("debug")))) from error
+    except KeyboardInterrupt as error:
+        stopped = Interrupted("interrupted", "call the same command again", signal.SIGINT)
+        raise _Finished(_told(stopped, console, bool(given.get("debug")))) from error
+    if result.failure is not None:
+        console.failure(result.failure)
+        raise _Finished(result.failure.exit_code)
+
+
+def _load(recipe: str) -> Any:  # noqa: ANN401
+    try:
+        return importlib.import_module(f"edgekd.recipes.{recipe}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "edgekd":
+            raise
+        extra = EXTRA_OF.get(package, "train")
+        raise MissingDependency(f"{package} is not installed", f"pip install 'edgekd[{extra}]'") from error
+
+
+def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401
+    if debug:
+        traceback.print_exc()
+    console.failure(error)
+    console.json_error(error)
+    return error.exit_code
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted("stopped by SIGTERM", "call the same command again", number)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code (see errors.py)."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = application()(arguments, standalone_mode=False)
+    except _Finished as finished:
+        return finished.code
+    except typer.Abort:
+        return 130
+    except typer.TyperException as error:
+        _console().failure(
+            EdgekdError(error.format_message(), "edgekd --help, or edgekd COMMAND --help, lists what there is")
+        )
+        return 2
+    except BrokenPipeError:
+        # The reader of our stdout has gone (`| head`): not an error of ours, and nothing more can be said there.
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0

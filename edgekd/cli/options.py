@@ -1,0 +1,124 @@
+"""From a config dataclass to Typer options, and from flags and a TOML file to a config. No other reflection exists."""
+
+import inspect
+import json
+import tomllib
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgekd.config import Options, converted, flag, plain_type
+from edgekd.errors import ConfigError, nearest
+
+Given = dict[str, Any]
+
+
+def command(config: type[Options], body: Callable[[Given], None], text: str) -> Callable[..., None]:
+    """A function with one Typer parameter per field of `config`; it hands `body` only the flags really given."""
+
+    def call(**values: Any) -> None:  # noqa: ANN401
+        body({name: value for name, value in values.items() if value is not None and value != []})
+
+    hints = typing.get_type_hints(config)
+    call.__doc__ = text
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [_parameter(each, hints[each.name]) for each in _in_help_order(config)]
+    )
+    call.__annotations__ = {}
+    return call
+
+
+def _in_help_order(config: type[Options]) -> list[Field[Any]]:
+    """Arguments first, then the command's own options, then its groups in the order they are named."""
+    owners = [vars(owner).get("__annotations__", {}) for owner in config.__mro__]
+
+    def rank(each: Field[Any]) -> tuple[bool, int]:
+        return not each.metadata["positional"], next(i for i, names in enumerate(owners) if each.name in names)
+
+    return sorted(fields(config), key=rank)
+
+
+def _parameter(each: Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN401
+    text = each.metadata["help"] + _default_text(each.default)
+    if each.metadata["positional"]:
+        info: Any = typer.Argument(help=text, show_default=False, metavar=each.name.upper())
+    else:
+        names = f"--{flag(each.name)}"
+        if plain_type(hint) is bool and not each.metadata["one_way"]:
+            names += f"/--no-{flag(each.name)}"
+        info = typer.Option(names, help=text, show_default=False)
+    annotation: Any = Annotated.__class_getitem__((_typer_type(hint), info))  # type: ignore[attr-defined]
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _default_text(default: Any) -> str:  # noqa: ANN401
+    return "" if default in (None, (), "") or isinstance(default, bool) else f" [default: {default}]"
+
+
+def _typer_type(hint: Any) -> Any:  # noqa: ANN401
+    plain = plain_type(hint)
+    if typing.get_origin(plain) is tuple:
+        return typing.Optional[list[typing.get_args(plain)[0]]]  # type: ignore[misc]  # noqa: UP045
+    return typing.Optional[plain]  # noqa: UP045
+
+
+def build(config: type[Options], name: str, given: Given, commands: Mapping[str, type[Options]]) -> Options:
+    """The config of command `name`: flags win over the file, the file over the defaults.
+
+    Raises ConfigError for an unknown key or a value of the wrong kind in the file, UsageError for a bad value.
+    """
+    path = given.get("config")
+    values = _read(Path(path), name, commands) if path else {}
+    hints = typing.get_type_hints(config)
+    merged = values | {key: converted(value, hints[key], f"--{flag(key)}") for key, value in given.items()}
+    return config(**merged)
+
+
+def _read(path: Path, name: str, commands: Mapping[str, type[Options]]) -> Given:
+    """The keys of a file which belong to command `name`, converted to the fields' types."""
+    raw = _manifest_config(path, name) if path.suffix == ".json" else _toml(path)
+    hints = typing.get_type_hints(commands[name])
+    tables = {key: raw.pop(key) for key in list(raw) if key in commands and isinstance(raw[key], dict)}
+    everywhere = {each.name for config in commands.values() for each in fields(config)}
+    _refuse_unknown(raw, everywhere, str(path))
+    for key, table in tables.items():
+        _refuse_unknown(table, {each.name for each in fields(commands[key])}, f"{path} [{key}]")
+    chosen = {key: value for key, value in raw.items() if key in hints} | tables.get(name, {})
+    return {key: converted(value, hints[key], f"{path}: {key}") for key, value in chosen.items()}
+
+
+def _toml(path: Path) -> Given:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror})", "give a TOML file, or a run's manifest.json"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{path}: not valid TOML ({error})", "keys are options with _ for -, such as batch_size = 100"
+        ) from error
+
+
+def _manifest_config(path: Path, name: str) -> Given:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        command_name, values = manifest["command"], manifest["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: not a run's manifest ({error})", "give runs/NAME/manifest.json or a TOML file"
+        ) from error
+    if command_name != name:
+        raise ConfigError(f"{path}: made by edgekd {command_name}", f"call edgekd {command_name} --config {path}")
+    return {key: value for key, value in values.items() if value is not None and key not in ("resume", "overwrite")}
+
+
+def _refuse_unknown(found: Given, known: Iterable[str], place: str) -> None:
+    known = set(known)
+    for key in found:
+        if key not in known:
+            raise ConfigError(f"{place}: unknown key {key!r}", nearest(key, known))

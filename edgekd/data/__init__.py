@@ -1,0 +1,1 @@
+"""Images as torch batches; where they come from is edgekd.images' and sources' business."""

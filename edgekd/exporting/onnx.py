@@ -1,0 +1,60 @@
+"""A backbone as an ONNX file with a dynamic batch and edgekd's metadata."""
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgekd.errors import CheckpointError
+from edgekd.runs import atomic
+
+KEY = "edgekd"
+"""The metadata entry that holds everything as one JSON object."""
+INPUT, OUTPUT = "input", "logits"
+
+
+def write_onnx(backbone: nn.Module, example: Tensor, path: Path, opset: int, metadata: dict[str, Any]) -> None:
+    """Write `backbone` (float [batch, C, S, S] -> [batch, classes]) with its metadata, atomically.
+
+    `example` is a prepared input of at least two images. Raises CheckpointError when the exporter cannot do it.
+    """
+    backbone.eval()
+    with atomic(path) as beside:
+        _export(backbone, example.contiguous(), beside, opset)
+        model = onnx.load(beside)
+        entry = model.metadata_props.add()
+        entry.key, entry.value = KEY, json.dumps(metadata, sort_keys=True, ensure_ascii=False)
+        onnx.checker.check_model(model)
+        onnx.save(model, beside)
+
+
+def _export(backbone: nn.Module, example: Tensor, path: Path, opset: int) -> None:
+    # The exporter prints its progress and warns of its own internals; stdout belongs to the result.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                backbone,
+                (example,),
+                str(path),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                opset_version=opset,
+                external_data=False,
+                verbose=False,
+            )
+    except (RuntimeError, ValueError, TypeError, torch.onnx.OnnxExporterError) as error:
+        raise CheckpointError(
+            f"{type(backbone).__name__}: the ONNX exporter cannot translate it ({str(error).splitlines()[0]})",
+            "replace the operation it names, or try another --opset",
+        ) from error

@@ -1,0 +1,1 @@
+"""Torch-free images: files become canvases, canvases become views."""

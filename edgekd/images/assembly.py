@@ -1,0 +1,150 @@
+"""From parts to a data set: limit, splits, fingerprint and the channels' mean and spread."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.config import Data
+from edgekd.errors import DataError
+from edgekd.images import canvas
+from edgekd.images.imageset import ImageData, Listing, Pixels, Split
+from edgekd.images.partition import hold_out, limit
+from edgekd.images.pixels import Joined, choose
+
+_MEASURED = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some images as a source hands them over: canvases by row with name, content hash and target."""
+
+    pixels: Pixels
+    paths: tuple[str, ...]
+    hashes: tuple[str, ...]
+    targets: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Part":
+        """Only these rows, in this order."""
+        chosen = rows.tolist()
+        return Part(
+            choose(self.pixels, rows),
+            tuple(self.paths[row] for row in chosen),
+            tuple(self.hashes[row] for row in chosen),
+            self.targets[rows],
+        )
+
+    def then(self, other: "Part") -> "Part":
+        """This part's rows, then the other's."""
+        if not len(other.targets):
+            return self
+        return Part(
+            Joined(self.pixels, other.pixels),
+            self.paths + other.paths,
+            self.hashes + other.hashes,
+            np.concatenate([self.targets, other.targets]),
+        )
+
+    def whole(self) -> Split:
+        """All rows as a split."""
+        return Split(self.pixels, np.arange(len(self.targets)), self.targets)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What whoever read the images hands to `assemble`; `val` is None where it is to be split off train."""
+
+    name: str
+    data: str
+    classes: tuple[str, ...]
+    train: Part
+    val: Part | None
+    test: Part
+    skipped: tuple[str, ...] = ()
+
+
+def assemble(source: Source, config: Data) -> ImageData:
+    """Limit, split, fingerprint and measure the images of a source.
+
+    `config.limit` counts before validation is split off and leaves the test set whole.
+    """
+    train = source.train.take(limit(source.train.paths, source.train.targets, config.limit))
+    everything = train.whole()
+    kept, val = _split(train, everything, source.val, config)
+    _, side, _, channels = everything.pixels.shape
+    mean, std = _measure(everything)
+    return ImageData(
+        name=source.name,
+        options=_options(config, source.data, side, channels),
+        classes=source.classes,
+        canvas=side,
+        channels=channels,
+        everything=everything,
+        train=kept,
+        val=val,
+        test=source.test.whole(),
+        listing=Listing(train.paths, train.hashes),
+        fingerprint=_fingerprint(train, source.classes, side, channels),
+        mean=mean,
+        std=std,
+        skipped=source.skipped,
+    )
+
+
+def _split(train: Part, everything: Split, val: Part | None, config: Data) -> tuple[Split, Split]:
+    if val is not None:
+        return everything, val.whole()
+    held = hold_out(train.paths, train.targets, config.val_fraction, config.split_seed)
+    if not held.any():
+        raise DataError(
+            "no class has two training images, so none can be kept for validation",
+            "add images, or a val folder beside train",
+        )
+    parts = [
+        Split(train.pixels, everything.index[rows], train.targets[rows])
+        for rows in (np.flatnonzero(~held), np.flatnonzero(held))
+    ]
+    return parts[0], parts[1]
+
+
+def _options(config: Data, data: str, side: int, channels: int) -> dict[str, Any]:
+    """The options which reopen this data, as plain JSON values."""
+    return {
+        "data": data,
+        "data_dir": str(Path(config.data_dir).absolute()) if config.data_dir else None,
+        "canvas": side,
+        "channels": str(channels),
+        "val_fraction": config.val_fraction,
+        "split_seed": config.split_seed,
+        "unlabelled": str(Path(config.unlabelled).absolute()) if config.unlabelled else None,
+        "skip_bad_images": config.skip_bad_images,
+        "limit": config.limit,
+    }
+
+
+def _fingerprint(train: Part, classes: tuple[str, ...], side: int, channels: int) -> str:
+    """A sha256 of everything training pixels and targets depend on; no place on disk is part of it."""
+    head = {"decoder": canvas.VERSION, "classes": classes, "canvas": side, "channels": channels}
+    rows = zip(train.paths, train.hashes, train.targets.tolist(), strict=True)
+    lines = [json.dumps(head, sort_keys=True), *(f"{path}\0{content}\0{target}" for path, content, target in rows)]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _measure(everything: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, 0-1, of evenly spaced labelled canvases; whole numbers, so exact."""
+    labelled = everything.index[everything.targets >= 0]
+    rows = labelled[:: -(-len(labelled) // _MEASURED)]
+    channels = everything.pixels.shape[3]
+    total, squares, count = np.zeros(channels, np.int64), np.zeros(channels, np.int64), 0
+    for first in range(0, len(rows), 256):
+        values = everything.pixels.gather(rows[first : first + 256]).reshape(-1, channels).astype(np.int64)
+        total += values.sum(axis=0)
+        squares += (values * values).sum(axis=0)
+        count += len(values)
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean * mean, 1.0))
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())

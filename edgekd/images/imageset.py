@@ -1,0 +1,65 @@
+"""What every data source hands over: canvases by row, splits as rows and targets, and where they came from."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNLABELLED = -1
+"""The target of an image without a label."""
+
+
+class Pixels(Protocol):
+    """Where canvases come from: memory, a mapped file, or files decoded when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Images, side, side, channels."""
+
+    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The canvases of these rows, `[len(rows), side, side, channels]`, C-contiguous and the caller's own."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some images with their targets: `index` are rows of `pixels`, a target of -1 means unlabelled."""
+
+    pixels: Pixels
+    index: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Every training image in sorted order before any split: relative path and hash of its content."""
+
+    paths: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A whole data set as canvases.
+
+    `train` and `val` number images as `everything` does, except that a folder's own `val/` has its own pixels.
+    `options` reopen exactly this data as `Data(**options)`; `mean` and `std` are per channel, 0-1.
+    """
+
+    name: str
+    options: dict[str, Any]
+    classes: tuple[str, ...]
+    canvas: int
+    channels: int
+    everything: Split
+    train: Split
+    val: Split
+    test: Split
+    listing: Listing
+    fingerprint: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: tuple[str, ...]

@@ -1,0 +1,62 @@
+"""Room for canvases: how much memory and disk may be used, and what has to go when it is full."""
+
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+
+GB = 10**9
+
+_SHARE_OF_MEMORY = 0.4
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cache_root() -> Path:
+    """The folder for everything that can be made again: $EDGEKD_CACHE or ~/.cache/edgekd."""
+    return Path(os.environ.get("EDGEKD_CACHE") or "~/.cache/edgekd").expanduser()
+
+
+def fits_memory(size_bytes: int) -> bool:
+    """Whether an array of this size leaves most of the free memory to others."""
+    return size_bytes <= _SHARE_OF_MEMORY * _free_memory()
+
+
+def _free_memory() -> int:
+    """Free memory in bytes, also by the limit of a container."""
+    free: int = psutil.virtual_memory().available
+    try:
+        most = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text())
+    # no such file, or "max" in it: no container limits this process
+    except (OSError, ValueError):
+        return free
+    return min(free, max(most - used, 0))
+
+
+def has_room(folder: Path, size_bytes: int, budget_gb: float) -> bool:
+    """Whether this many bytes may and can be written to `folder`; the oldest folders beside it make way."""
+    if size_bytes > budget_gb * GB:
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _clear_oldest(folder, int(budget_gb * GB) - size_bytes)
+        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > size_bytes * 1.05
+    except OSError:
+        return False
+
+
+def _clear_oldest(folder: Path, left: int) -> None:
+    """Remove folders beside this one, longest unused first, until they hold at most `left` bytes."""
+    others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in others:
+        left -= sum(file.stat().st_size for file in path.iterdir())
+        if left < 0:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def touch(folder: Path) -> None:
+    """Note that a folder was used just now."""
+    if os.access(folder, os.W_OK):
+        os.utime(folder)

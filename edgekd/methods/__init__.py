@@ -1,0 +1,5 @@
+"""The table of distillation methods: name -> what it is. The file of the same name holds it."""
+
+METHODS = {
+    "kd": "match softened class probabilities (Hinton, Vinyals, Dean 2015)",
+}

@@ -1,0 +1,52 @@
+"""Softened class probabilities: Hinton, Vinyals, Dean (2015), arXiv 1503.02531, section 2; P2's equation for KD."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from edgekd.data.batch import Batch
+from edgekd.errors import UsageError
+from edgekd.methods.contract import Spec, View
+
+
+def kd_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 * KL(softmax(teacher/T) || softmax(student/T)), mean over the batch.
+
+    `student` and `teacher` are logits [batch, classes]. T^2 keeps the gradient's size independent of T.
+    """
+    student_log = F.log_softmax(student.float() / temperature, dim=1)
+    teacher_log = F.log_softmax(teacher.float() / temperature, dim=1)
+    return F.kl_div(student_log, teacher_log, reduction="batchmean", log_target=True) * temperature**2
+
+
+@dataclass(frozen=True)
+class Options:
+    """`temperature`: softening of both; P2 finds 0.5 to 5 alike, Hinton uses 2 to 20."""
+
+    temperature: float = 4.0
+
+
+class Kd:
+    """The method `kd`: cached logits are all it needs."""
+
+    needs = frozenset({"logits"})
+
+    def __init__(self, options: Options) -> None:
+        if not options.temperature > 0:
+            raise UsageError(f"--set temperature={options.temperature}: out of range", "give a number above 0")
+        self.temperature = options.temperature
+
+    def bind(self, student: Spec, teacher: Spec) -> None:
+        """Nothing to learn: equal class counts are checked for every method."""
+
+    def __call__(self, student: View, teacher: View, batch: Batch, progress: float) -> Tensor:
+        """The loss over the whole batch, labelled or not."""
+        if student.logits is None or teacher.logits is None:
+            raise UsageError("kd: a view without logits", "give a teacher and a student that have a classifier")
+        return kd_loss(student.logits, teacher.logits, self.temperature)
+
+
+def create(options: Options) -> Kd:
+    """The method with these settings."""
+    return Kd(options)

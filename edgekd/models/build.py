@@ -1,0 +1,129 @@
+"""Networks built by name, built again from their Spec, given another head, and taken apart by layers."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from timm.models import group_parameters
+from torch import Tensor, nn
+
+from edgekd.errors import UsageError
+from edgekd.models import timm_nets
+from edgekd.models.names import OWN, is_file, resolve
+from edgekd.models.network import Images, Network, Spec
+from edgekd.models.ownfile import build_own
+
+Start = Literal["scratch", "weights", "pretrained"]
+
+
+def build(name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch") -> Network:
+    """The network `name` for these images.
+
+    `start`: "scratch" makes timm's nets fit the canvas (patch size, stem); "weights" keeps timm's own size and
+    stem, for a weight file that is applied afterwards; "pretrained" also loads timm's weights.
+    Raises UsageError (no such model or size), CheckpointError (own file), MissingDependency (no weights).
+    """
+    spec = plan(name, images, input_size=input_size, start=start)
+    if start != "pretrained":
+        return rebuild(spec)
+    if spec.name in OWN or is_file(spec.name):
+        raise UsageError(f"{name}: has no pretrained weights", "leave --pretrained out, or name a timm model")
+    counts = len(spec.classes), spec.channels
+    return Network(timm_nets.create_pretrained(spec.name, *counts, spec.options), spec)
+
+
+def plan(name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch") -> Spec:
+    """The Spec that `build` would build, without building it."""
+    canonical = resolve(name)
+    options: dict[str, Any] = {}
+    wish = input_size or images.canvas
+    mean, std = images.mean, images.std
+    if canonical not in OWN and not is_file(canonical):
+        own_stem = start != "scratch"
+        if own_stem:
+            wish = input_size or timm_nets.own_size(canonical)
+            mean, std = timm_nets.normalisation(canonical, images.channels)
+        wish, options = timm_nets.fit_size(canonical, wish, own_stem=own_stem)
+        if input_size not in (None, wish):
+            raise UsageError(f"--input-size {input_size}: {name} cannot be built for it", f"its own size is {wish}")
+    return Spec(canonical, images.classes, images.channels, wish, mean, std, options)
+
+
+def rebuild(spec: Spec) -> Network:
+    """The same architecture with fresh weights."""
+    counts = len(spec.classes), spec.channels
+    if is_file(spec.name):
+        return Network(build_own(spec.name, *counts, spec.input_size), spec)
+    if spec.name in OWN:
+        return Network(OWN[spec.name].make(*counts, spec.input_size), spec)
+    return Network(timm_nets.create(spec.name, *counts, spec.options), spec)
+
+
+def head_of(backbone: nn.Module) -> nn.Module:
+    """The final classifier: timm's own answer, else the last linear layer.
+
+    Raises UsageError when there is none, or more than one (distilled DeiT).
+    """
+    get_classifier: Any = getattr(backbone, "get_classifier", None)
+    if get_classifier:
+        head = get_classifier()
+    else:
+        head = next((each for each in reversed(list(backbone.modules())) if isinstance(each, nn.Linear)), None)
+    if not isinstance(head, nn.Linear | nn.Conv2d):
+        raise UsageError(
+            f"{type(backbone).__name__}: has no single linear classifier at its end",
+            "end the network in one nn.Linear",
+        )
+    return head
+
+
+def head_name(backbone: nn.Module) -> str:
+    """The classifier's name in the backbone, so that `<name>.weight` is in its state."""
+    head = head_of(backbone)
+    return next(str(name) for name, module in backbone.named_modules() if module is head)
+
+
+def swap_head(network: Network, classes: tuple[str, ...]) -> None:
+    """Give the network a fresh classifier for other classes, in place."""
+    backbone: Any = network.backbone
+    if hasattr(backbone, "reset_classifier"):
+        backbone.reset_classifier(len(classes))
+    else:
+        head: Any = head_of(backbone)
+        fresh = nn.Linear(head.weight.shape[1], len(classes), bias=head.bias is not None)
+        backbone.set_submodule(head_name(backbone), fresh)
+    backbone.to(network.offset.device)
+    network.spec = replace(network.spec, classes=classes)
+
+
+def pooled_features(network: Network, canvas: Tensor) -> Tensor:
+    """What the final classifier sees: [n, features]. Raises UsageError like `head_of`."""
+    seen: list[Tensor] = []
+    hook = head_of(network.backbone).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        network(canvas)
+    finally:
+        hook.remove()
+    return seen[-1].flatten(1)
+
+
+def layer_groups(backbone: nn.Module) -> list[list[nn.Parameter]]:
+    """All parameters in groups from the input to the head; the last group is the final classifier."""
+    try:
+        last = {f"{head_name(backbone)}.{name}" for name, _ in head_of(backbone).named_parameters()}
+    except UsageError:
+        last = set()
+    parameters = dict(backbone.named_parameters())
+    body = [[name for name in group if name not in last] for group in _grouped(backbone)]
+    names = [group for group in body if group] + [[name for name in parameters if name in last]]
+    return [[parameters[name] for name in group] for group in names if group]
+
+
+def _grouped(backbone: nn.Module) -> list[list[str]]:
+    matcher: Any = getattr(backbone, "group_matcher", None)
+    if matcher:
+        groups = group_parameters(backbone, matcher(coarse=False))
+        return [groups[layer] for layer in sorted(groups)]
+    found: dict[str, list[str]] = {}
+    for name, _ in backbone.named_parameters():
+        found.setdefault(name.partition(".")[0], []).append(name)
+    return list(found.values())

@@ -1,0 +1,48 @@
+"""How each model is trained when nothing else is asked for."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's own training settings; sgd is Nesterov with momentum 0.9, `lr` the peak of the one-cycle."""
+
+    optimizer: Literal["sgd", "adamw"]
+    lr: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    label_smoothing: float
+
+
+# fmt: off
+RECIPES: tuple[tuple[str, Recipe], ...] = (
+    # pattern                     optimizer   lr      wd     batch epochs smoothing
+    ("tiny-cnn",          Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
+    ("resnet8",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
+    ("resnet9",           Recipe("sgd",   0.4,  5e-4, 256,  14, 0.1)),
+    # P2, section 4: AdamW as torch has it, batch 100, 100 epochs.
+    ("custom-*",          Recipe("adamw", 1e-3, 1e-2, 100, 100, 0.0)),
+    # P4: Adam at 1e-3, batch 224, at most 15 epochs.
+    ("rescnn-*",          Recipe("adamw", 1e-3, 0.0,  224,  15, 0.0)),
+    # Transformers and their kin, after DeiT: AdamW, 1e-3 at batch 1,024 scaled to this batch.
+    ("vit_*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
+    ("deit*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
+    ("swin*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
+    ("mixer_*",           Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
+    ("convnext*",         Recipe("adamw", 1e-3, 5e-2, 128,  30, 0.1)),
+    # Without batch norm plain SGD at a high rate diverges.
+    ("vgg??",             Recipe("adamw", 5e-4, 5e-2, 128,  30, 0.1)),
+    ("mobilenet*",        Recipe("sgd",   0.1,  1e-4, 128,  30, 0.1)),
+    ("efficientnet*",     Recipe("sgd",   0.1,  1e-4, 128,  30, 0.1)),
+    # ResNets and any other convolutional net: the usual CIFAR and ImageNet recipe, one cycle.
+    ("*",                 Recipe("sgd",   0.1,  5e-4, 128,  30, 0.1)),
+)
+# fmt: on
+
+
+def recipe_for(name: str) -> Recipe:
+    """The recipe of the first pattern that fits the canonical name."""
+    return next(recipe for pattern, recipe in RECIPES if fnmatch(name, pattern))

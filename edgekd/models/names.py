@@ -1,0 +1,95 @@
+"""Which networks there are: short names for the usual ones, edgekd's own nets, and how a name is looked up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import timm
+from torch import nn
+
+from edgekd.errors import UsageError, nearest
+from edgekd.models import families, small
+
+
+@dataclass(frozen=True)
+class OwnNet:
+    """A net that edgekd defines: `make(classes, channels, input_size)` and the image side it was made for."""
+
+    make: Callable[[int, int, int], nn.Module]
+    input_size: int
+
+
+OWN: dict[str, OwnNet] = {
+    "tiny-cnn": OwnNet(small.tiny_cnn, 32),
+    "resnet8": OwnNet(small.resnet8, 32),
+    "resnet9": OwnNet(small.resnet9, 32),
+    "custom-student": OwnNet(families.custom_student, 32),
+    **{f"custom-teacher-{n}": OwnNet(partial(families.custom_teacher, n), 32) for n in (4, 6, 8)},
+    **{f"rescnn-{n}": OwnNet(partial(families.rescnn, n), 150) for n in (4, 6, 8, 10, 12)},
+}
+
+SHORT: dict[str, str] = {
+    "vit_tiny": "vit_tiny_patch16_224",
+    "vit_small": "vit_small_patch16_224",
+    "vit_base": "vit_base_patch16_224",
+    "vit_large": "vit_large_patch16_224",
+    "deit_tiny": "deit_tiny_patch16_224",
+    "deit_small": "deit_small_patch16_224",
+    "deit_base": "deit_base_patch16_224",
+    "swin_tiny": "swin_tiny_patch4_window7_224",
+    "swin_small": "swin_small_patch4_window7_224",
+    "swin_base": "swin_base_patch4_window7_224",
+    "mixer_small": "mixer_s16_224",
+    "mixer_base": "mixer_b16_224",
+    "mobilenetv1": "mobilenetv1_100",
+    "mobilenetv2": "mobilenetv2_100",
+    "mobilenetv3_small": "mobilenetv3_small_100",
+    "mobilenetv3_large": "mobilenetv3_large_100",
+    "mobilenetv4_small": "mobilenetv4_conv_small",
+}
+"""Short names: each also works with what timm appends to a name after a dot, the pretrained tag."""
+
+USUAL: tuple[str, ...] = (
+    *OWN,
+    *(name for name in SHORT.values() if name not in ("vit_large_patch16_224",)),
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "vgg11_bn",
+    "vgg16",
+    "efficientnet_b0",
+    "convnext_atto",
+    "convnext_tiny",
+)
+"""What `edgekd models` lists by default."""
+
+
+def resolve(name: str) -> str:
+    """The canonical name: an own net, a timm name (with its tag), or `/absolute/net.py:function`.
+
+    Raises UsageError with the nearest names when there is no such network.
+    """
+    if is_file(name):
+        path, function = name.rsplit(":", 1)
+        return f"{Path(path).expanduser().resolve()}:{function}"
+    if name in OWN:
+        return name
+    short, dot, tag = name.partition(".")
+    full = SHORT.get(short, short) + dot + tag
+    if timm.is_model(full) and (not tag or full in timm.list_pretrained(f"{full}")):
+        return full
+    if ".py" in name:
+        raise UsageError(f"{name}: a network file needs its function's name", "for example ./net.py:build")
+    known = [*OWN, *SHORT, *timm.list_models()]
+    raise UsageError(f"{name}: no such model", f"{nearest(name, known)}; `edgekd models '*'` lists all")
+
+
+def is_file(name: str) -> bool:
+    """Whether the name means a function in the user's own file: `./net.py:build`."""
+    return ".py:" in name
+
+
+def short_names(name: str) -> tuple[str, ...]:
+    """The short names that mean this canonical name."""
+    return tuple(short for short, full in SHORT.items() if full == name)

@@ -1,0 +1,104 @@
+"""Small nets for small images: MLPerf Tiny's resnet8, edgekd's default student and its fast teacher."""
+
+from collections import OrderedDict
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def early_strides(input_size: int) -> tuple[int, ...]:
+    """Strides that bring an image to maps of about 32 pixels or less: 32 -> (), 64 -> (2,), 224 -> (2, 2, 2)."""
+    strides: tuple[int, ...] = ()
+    while input_size > 40:
+        strides += (2,)
+        input_size = (input_size + 1) // 2
+    return strides
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution without bias, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def global_pool() -> nn.Sequential:
+    """Maps [n, c, h, w] to their means [n, c]."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Resnet8Block(nn.Module):
+    """MLPerf Tiny's residual stack: biased convolutions, BN in the body only, a bare 1x1 shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, padding=1),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = nn.Sequential() if stride == 1 else nn.Conv2d(inputs, outputs, 1, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
+        return F.relu(self.body(maps) + self.shortcut(maps))
+
+
+def resnet8(classes: int, channels: int, input_size: int = 32) -> nn.Module:
+    """MLPerf Tiny's image classifier (10 classes: 78,186 trainable, 77,706 with BN folded)."""
+    stem = nn.Sequential(nn.Conv2d(channels, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        OrderedDict(
+            stem=stem,
+            stack1=Resnet8Block(16, 16, 1),
+            stack2=Resnet8Block(16, 32, 2),
+            stack3=Resnet8Block(32, 64, 2),
+            pool=global_pool(),
+            head=nn.Linear(64, classes),
+        )
+    )
+
+
+def tiny_cnn(classes: int, channels: int, input_size: int = 32) -> nn.Module:
+    """edgekd's default student: under 12,000 parameters at 10 classes (how it was chosen: docs/models.md)."""
+    return nn.Sequential(
+        OrderedDict(
+            stem=conv_bn(channels, 12, stride=2),
+            block1=conv_bn(12, 16),
+            block2=conv_bn(16, 24, stride=2),
+            block3=conv_bn(24, 24),
+            pool=global_pool(),
+            head=nn.Linear(24, classes),
+        )
+    )
+
+
+class Residual(nn.Module):
+    """Maps plus what two 3x3 convolutions make of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv_bn(width, width), conv_bn(width, width))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [n, width, h, w] to maps of the same shape."""
+        return maps + self.body(maps)  # type: ignore[no-any-return]
+
+
+def resnet9(classes: int, channels: int, input_size: int = 32) -> nn.Module:
+    """edgekd's fast teacher for small images, after the DAWNBench resnet9 at half its width."""
+    first = [conv_bn(channels, 32)]
+    return nn.Sequential(
+        OrderedDict(
+            stem=nn.Sequential(*first),
+            stage1=nn.Sequential(conv_bn(32, 64), nn.MaxPool2d(2), Residual(64)),
+            stage2=nn.Sequential(conv_bn(64, 128), nn.MaxPool2d(2)),
+            stage3=nn.Sequential(conv_bn(128, 256), nn.MaxPool2d(2), Residual(256)),
+            pool=nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+            head=nn.Linear(256, classes),
+        )
+    )

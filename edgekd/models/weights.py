@@ -1,0 +1,133 @@
+"""Weights read from files and put into networks, with what does not fit told in words."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from edgekd.errors import CheckpointError
+from edgekd.models.build import Start, build, head_name
+from edgekd.models.network import Images, Network
+
+State = dict[str, Tensor]
+WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "student")
+PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
+
+
+def load_weights(path: Path) -> State:
+    """The tensors of a .safetensors, .pt or .pth file, without wrappings and prefixes.
+
+    Raises CheckpointError when the file is missing, cut, of another kind, or holds no weights.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weight file", "give a .safetensors, .pt or .pth file")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else _load_torch(path)
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be read as weights ({path.stat().st_size:,} bytes; cut short, or another kind of file)",
+            "give a whole .safetensors file, or a .pt/.pth file that holds only a state dict",
+        ) from error
+    if not state:
+        raise CheckpointError(f"{path}: holds no weights", "save the network's state_dict()")
+    return _without_prefix(state)
+
+
+def _load_torch(path: Path) -> State:
+    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    for _ in range(2):
+        for key in WRAPPINGS:
+            if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+                loaded = loaded[key]
+    if not isinstance(loaded, Mapping):
+        return {}
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def _without_prefix(state: State) -> State:
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
+
+
+def apply_weights(network: Network, state: State, origin: str) -> None:
+    """Put weights into the network; every name and shape must fit.
+
+    Raises CheckpointError that names the number of classes, or the first names and shapes that differ.
+    """
+    found, wanted = classes_in(network, state), len(network.spec.classes)
+    if found not in (None, wanted) and not _misfit(*_bodies(network, state)):
+        raise CheckpointError(
+            f"{origin}: its classifier has {found} classes, the data has {wanted}",
+            "give weights of the same classes, or data of theirs",
+        )
+    _check(network, origin, _misfit(network.backbone.state_dict(), state))
+    network.backbone.load_state_dict(state)
+
+
+def apply_body(network: Network, state: State, origin: str) -> None:
+    """Put all weights but the classifier's into the network, so that a head can be fitted.
+
+    Raises CheckpointError like `apply_weights`.
+    """
+    _check(network, origin, _misfit(*_bodies(network, state)))
+    network.backbone.load_state_dict(_bodies(network, state)[1], strict=False)
+
+
+def classes_in(network: Network, state: State) -> int | None:
+    """How many classes the classifier in these weights has; None when it is not there by that name."""
+    head = state.get(f"{head_name(network.backbone)}.weight")
+    return None if head is None else int(head.shape[0])
+
+
+def build_for(name: str, images: Images, state: State, origin: str, *, input_size: int | None = None) -> Network:
+    """The network that these weights belong to, still with fresh weights.
+
+    A timm model's weights may be of its own size and stem or of edgekd's for small images: the shapes tell.
+    Raises CheckpointError when neither fits, told for the first.
+    """
+    starts: tuple[Start, ...] = ("weights", "scratch")
+    with torch.device("meta"):
+        problems = {
+            start: _misfit(*_bodies(build(name, images, input_size=input_size, start=start), state)) for start in starts
+        }
+    start = next((each for each in starts if not problems[each]), starts[0])
+    network = build(name, images, input_size=input_size, start=start)
+    _check(network, origin, problems[start])
+    return network
+
+
+def _bodies(network: Network, state: State) -> tuple[State, State]:
+    """The network's own state and the weights, both without the classifier."""
+    prefix = f"{head_name(network.backbone)}."
+    own, given = (
+        {name: value for name, value in each.items() if not name.startswith(prefix)}
+        for each in (network.backbone.state_dict(), state)
+    )
+    return own, given
+
+
+def _check(network: Network, origin: str, problem: str) -> None:
+    if problem:
+        raise CheckpointError(
+            f"{origin}: not weights of {network.spec.name} ({problem})",
+            "name the model these weights were trained as (--model, --teacher or --student)",
+        )
+
+
+def _misfit(own: State, given: State) -> str:
+    """What first differs between a network's state and the given weights, in words; empty when they fit."""
+    missing = [name for name in own if name not in given]
+    strange = [name for name in given if name not in own]
+    words = [f"{len(missing)} missing, first {missing[0]}"] if missing else []
+    words += [f"{len(strange)} unknown, first {strange[0]}"] if strange else []
+    for name in own:
+        if not words and given[name].shape != own[name].shape:
+            words.append(f"{name} is {list(given[name].shape)} instead of {list(own[name].shape)}")
+    return "; ".join(words)

@@ -1,0 +1,123 @@
+"""This machine, from the files Linux keeps about it; each may be missing, as on other systems or in containers.
+
+EDGEKD_SYSROOT puts another root before /proc, /sys and /etc (for tests).
+"""
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+PARTS = {
+    "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd40": "Neoverse-V1",
+    "0xd42": "Cortex-A78AE",
+    "0xd49": "Neoverse-N2",
+    "0xd4f": "Neoverse-V2",
+}
+"""Arm's part numbers, as /proc/cpuinfo gives them."""
+
+FEATURES = (
+    *("asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "neon"),
+    *("avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"),
+)
+"""The CPU features that decide which kernels ONNX Runtime takes."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What stays the same while measuring."""
+
+    board: str | None
+    cpu: str
+    cpu_parts: tuple[str, ...]
+    features: tuple[str, ...]
+    arch: str
+    cores: int
+    memory_mb: float | None
+    kernel: str
+    system: str
+    page_bytes: int | None
+
+    @property
+    def title(self) -> str:
+        """The board, or the processor where there is no board name."""
+        return f"{self.board} ({self.cpu})" if self.board else self.cpu
+
+
+def sysroot() -> Path:
+    """The root that /proc, /sys and /etc are read under."""
+    return Path(os.environ.get("EDGEKD_SYSROOT") or "/")
+
+
+def read_text(*places: str) -> str | None:
+    """The first of these files that can be read, without NULs and outer blanks; None when there is none."""
+    for place in places:
+        try:
+            text = (sysroot() / place).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        return text.replace("\0", "").strip()
+    return None
+
+
+def read_host() -> Host:
+    """Read all of it."""
+    info = read_text("proc/cpuinfo") or ""
+    parts = tuple(sorted({each.lower() for each in _values(info, "CPU part")}))
+    return Host(
+        board=read_text("proc/device-tree/model", "sys/firmware/devicetree/base/model") or None,
+        cpu=_cpu(info, parts),
+        cpu_parts=parts,
+        features=_features(info),
+        arch=platform.machine(),
+        cores=usable_cores(),
+        memory_mb=meminfo("MemTotal"),
+        kernel=read_text("proc/sys/kernel/osrelease") or platform.release(),
+        system=_system(),
+        page_bytes=os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None,
+    )
+
+
+def usable_cores() -> int:
+    """The cores this process may use, a container's CPU quota counted."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = (read_text("sys/fs/cgroup/cpu.max") or "max").split()
+    if len(quota) == 2 and quota[0] != "max":
+        return max(1, min(cores, round(int(quota[0]) / int(quota[1]))))
+    return cores
+
+
+def meminfo(key: str) -> float | None:
+    """One line of /proc/meminfo in MB."""
+    found = re.search(rf"^{key}:\s+(\d+) kB", read_text("proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) * 1024 / 1e6 if found else None
+
+
+def _values(info: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}\s*:\s*(.+?)\s*$", info, re.MULTILINE)
+
+
+def _cpu(info: str, parts: tuple[str, ...]) -> str:
+    if parts:
+        return " + ".join(PARTS.get(part, f"Arm part {part}") for part in parts)
+    named = _values(info, "model name")
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _features(info: str) -> tuple[str, ...]:
+    words = set(" ".join(_values(info, "flags")[:1] + _values(info, "Features")[:1]).split())
+    return tuple(each for each in FEATURES if each in words)
+
+
+def _system() -> str:
+    found = re.search(r'^PRETTY_NAME="?(.*?)"?$', read_text("etc/os-release") or "", re.MULTILINE)
+    return found[1] if found else platform.platform()

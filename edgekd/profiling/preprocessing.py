@@ -1,0 +1,28 @@
+"""A canvas becomes a model's input in numpy, as in training: resize with antialiasing, then normalise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def prepare(
+    canvases: NDArray[np.uint8], size: int, mean: Sequence[float], std: Sequence[float]
+) -> NDArray[np.float32]:
+    """Canvases `[n, S, S, C]` to float32 `[n, C', size, size]`; grey is repeated when the mean has 3 channels."""
+    pixels = np.moveaxis(canvases, 3, 1).astype(np.float32)
+    if pixels.shape[-1] != size:
+        weights = triangle_weights(pixels.shape[-1], size)
+        pixels = np.matmul(np.matmul(weights, pixels), weights.T)
+    offset, scale = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) * 255 for values in (mean, std))
+    return np.ascontiguousarray((pixels - offset) / scale, dtype=np.float32)
+
+
+def triangle_weights(source: int, target: int) -> NDArray[np.float32]:
+    """The matrix `[target, source]` of linear interpolation, widened when it shrinks (antialiasing)."""
+    scale = source / target
+    width = max(scale, 1.0)
+    centres = (np.arange(target) + 0.5) * scale
+    distance = np.abs(np.arange(source) + 0.5 - centres[:, None]) / width
+    weights = np.maximum(0.0, 1.0 - distance)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

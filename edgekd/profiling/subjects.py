@@ -1,0 +1,58 @@
+"""Which models a command line means: ONNX files, runs, or the newest export."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekd import runs
+from edgekd.errors import CheckpointError, nearest
+from edgekd.profiling.measuring import Subject
+from edgekd.profiling.modelfile import read_model
+
+SAMPLE = "sample.npz"
+
+
+def find_subjects(given: Sequence[str], root: Path) -> list[Subject]:
+    """The models given (the newest `root/*/model.onnx` when none is), each under a name of its own.
+
+    Raises CheckpointError when one is not there or cannot be read.
+    """
+    paths = [_path(each, root) for each in given] or [_newest(root)]
+    return [open_subject(path, name) for path, name in zip(paths, _names(paths), strict=True)]
+
+
+def open_subject(path: Path, name: str) -> Subject:
+    """The model at a path, with the sample that was exported beside it."""
+    file = read_model(path)
+    sample = path.parent / SAMPLE
+    ours = file.record is not None and sample.is_file()
+    return Subject(name, file, sample if ours else None)
+
+
+def _path(given: str, root: Path) -> Path:
+    for path in (Path(given), root / given):
+        if path.is_file():
+            return path
+        if path.is_dir():
+            if (path / "model.onnx").is_file():
+                return path / "model.onnx"
+            raise CheckpointError(f"{path}: it has no model.onnx", f"edgekd export {given}")
+    raise CheckpointError(
+        f"{given}: no such ONNX file, and no such run in {root}",
+        nearest(given, [path.parent.name for path in root.glob("*/model.onnx")]),
+    )
+
+
+def _newest(root: Path) -> Path:
+    found = sorted(root.glob("*/model.onnx"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        raise CheckpointError(f"{root}: no run there has been exported", "edgekd export, or give an .onnx file")
+    return found[-1]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names: the run's for model.onnx in a run, else the file's; the whole path when two are alike."""
+    short = [
+        path.parent.name if path.name == "model.onnx" and runs.Run(path.parent).is_there else path.stem
+        for path in paths
+    ]
+    return [name if short.count(name) == 1 else str(path) for name, path in zip(short, paths, strict=True)]

@@ -1,0 +1,175 @@
+"""From options to the report's JSON object: measure, inspect, judge, compare. Its format: docs/profiling.md."""
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekd import __version__
+from edgekd.config import Profile
+from edgekd.errors import CheckpointError, DataError
+from edgekd.profiling.baseline import FORMAT, KIND, partner, read_baseline, rival
+from edgekd.profiling.budget import judge, latency_bound, passed
+from edgekd.profiling.comparison import compare, pick_winner
+from edgekd.profiling.conditions import explain, read_conditions
+from edgekd.profiling.devices import Device, find_device
+from edgekd.profiling.host import read_host
+from edgekd.profiling.identity import identify
+from edgekd.profiling.inspection import inspect_subject
+from edgekd.profiling.measuring import Measured, Setting, Subject, drift_warning, measure
+from edgekd.profiling.plan import Plan, make_plan
+from edgekd.profiling.subjects import find_subjects
+from edgekd.report import Reporter
+
+Found = dict[tuple[str, Setting], Measured]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What was asked for, settled."""
+
+    config: Profile
+    device: Device | None
+    plan: Plan
+    subjects: Sequence[Subject]
+    baseline: dict[str, Any] | None
+    rivals: dict[str, Subject]
+
+
+def survey(config: Profile, report: Reporter) -> dict[str, Any]:
+    """Do everything `edgekd profile` does on this machine, and hand back the report."""
+    host = read_host()
+    task = _settle(config, host.cores)
+    before = read_conditions()
+    report.note(_announcement(task))
+    measured = _measure(task)
+    after = read_conditions()
+    models = [_entry(task, subject, measured) for subject in task.subjects]
+    identity = identify(task.device, host) if task.device else None
+    changes = compare(task.baseline, measured_now(task, measured), models, asdict(host), config.noise)
+    return {
+        "kind": KIND,
+        "format": FORMAT,
+        "edgekd": __version__,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": {
+            **asdict(host),
+            "title": host.title,
+            "python": platform.python_version(),
+            "versions": models[0]["measurements"][0]["versions"],
+        },
+        "device": None if task.device is None else {"name": task.device.name, "title": task.device.title},
+        "is_device": identity.is_device if identity else None,
+        "statement": identity.statement if identity else f"measured on {host.title}; no device was named",
+        "settings": {"warmup_s": config.warmup, "duration_s": config.duration, "noise": config.noise},
+        "budget": task.plan.limits.stated,
+        "percentile": task.plan.limits.percentile,
+        "conditions": {"before": asdict(before), "after": asdict(after)},
+        "warnings": [*task.plan.warnings, *explain(before, after), *_drifts(measured), *changes.warnings],
+        "models": models,
+        "winner": pick_winner(models),
+        "changes": changes.rows,
+        "passed": _overall(models, changes.rows),
+    }
+
+
+def _settle(config: Profile, cores: int) -> Task:
+    device = find_device(config.device) if config.device else None
+    baseline = read_baseline(config.baseline) if config.baseline else None
+    subjects = find_subjects(config.models, config.runs)
+    if config.images is not None:
+        _check_images(config, subjects)
+    rivals = {}
+    for subject in subjects if baseline else ():
+        entry = partner(baseline or {}, subject.name)
+        other = rival(entry, subject) if entry else None
+        if other is not None:
+            rivals[subject.name] = other
+    return Task(config, device, make_plan(config, device, cores), subjects, baseline, rivals)
+
+
+def _check_images(config: Profile, subjects: Sequence[Subject]) -> None:
+    if config.images is not None and not config.images.is_dir():
+        raise DataError(f"--images {config.images}: no such folder", "give a folder with <class>/* images")
+    bare = next((each for each in subjects if not (each.file.record or {}).get("classes")), None)
+    if bare is not None:
+        raise CheckpointError(
+            f"{bare.file.path}: it does not say its classes and preprocessing, which --images needs",
+            "profile it without --images, or export it with edgekd",
+        )
+
+
+def _announcement(task: Task) -> str:
+    names = ", ".join(subject.name for subject in task.subjects)
+    each = "; ".join(f"batch {one.batch}, {one.threads} threads" for one in task.plan.settings)
+    count = len(task.plan.settings) * len(task.subjects) + len(task.rivals)
+    seconds = count * (task.config.warmup + task.config.duration + 1)
+    return f"measuring {names} ({each}): about {seconds:.0f} s, silent so as not to disturb"
+
+
+def _measure(task: Task) -> Found:
+    found: Found = {}
+    for setting in task.plan.settings:
+        extra = list(task.rivals.values()) if setting == task.plan.judged else []
+        subjects = [*task.subjects, *extra]
+        for subject, measured in zip(subjects, measure(subjects, setting), strict=True):
+            found[subject.name, setting] = measured
+    return found
+
+
+def measured_now(task: Task, measured: Found) -> dict[str, tuple[Measured, Measured | None]]:
+    """By model: its judged measurement, and that of the baseline's model where one was measured beside it."""
+    judged = task.plan.judged
+    return {
+        subject.name: (
+            measured[subject.name, judged],
+            measured[task.rivals[subject.name].name, judged] if subject.name in task.rivals else None,
+        )
+        for subject in task.subjects
+    }
+
+
+def _drifts(measured: Found) -> list[str]:
+    found = ((name, drift_warning(each.figures)) for (name, _), each in measured.items())
+    return [f"{name}: {words}" for name, words in found if words]
+
+
+def _entry(task: Task, subject: Subject, measured: Found) -> dict[str, Any]:
+    """The report's entry of one model."""
+    file, judged = subject.file, task.plan.judged
+    figures = measured[subject.name, judged].figures
+    inspected = inspect_subject(subject, judged, task.config)
+    traced = inspected["operators"]
+    entry: dict[str, Any] = {
+        "name": subject.name,
+        "path": str(file.path.resolve()),
+        "sha256": file.sha256,
+        "size_bytes": file.size_bytes,
+        "precision": file.precision,
+        "params": file.params,
+        "macs": file.macs if file.macs is not None or traced is None else traced["macs"],
+        "record": file.known,
+        "measurements": [measured[subject.name, each].figures for each in task.plan.settings],
+        "judged": {
+            "batch": judged.batch,
+            "threads": judged.threads,
+            "latency_ms": latency_bound(figures, judged.percentile)[0],
+        },
+        **inspected,
+    }
+    checks = judge(task.plan.limits, entry, figures)
+    parity = entry["parity"]
+    held = passed(checks)
+    return {
+        **entry,
+        "checks": [check.as_dict() for check in checks],
+        "passed": False if parity and not parity["passed"] else held,
+    }
+
+
+def _overall(models: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]) -> bool | None:
+    """False when any model or comparison failed, None when nothing was asked."""
+    verdicts = [model["passed"] for model in models] + [not change["regressed"] for change in changes]
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return all(known) if known else None

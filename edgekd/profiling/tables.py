@@ -1,0 +1,204 @@
+"""The report as people read it: tables and lines, made from its JSON object alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgekd.profiling.budget import Check
+from edgekd.profiling.comparison import top1_of
+from edgekd.profiling.quantiles import runs_needed
+from edgekd.report import Cell, Table
+
+Report = dict[str, Any]
+
+
+def tables_of(report: Report) -> list[Table]:
+    """All tables that this report has something for."""
+    models = report["models"]
+    found = [_latency(models), _models(models)]
+    for model in models:
+        if model["operators"]:
+            found += [_operators(model, "as_run"), _operators(model, "as_written")]
+    if any(model["checks"] for model in models):
+        found.append(_checks(models))
+    if report["changes"]:
+        found.append(_changes(report["changes"]))
+    return found
+
+
+def _latency(models: Sequence[Report]) -> Table:
+    named = list(models[0]["measurements"][0]["latency_ms"]["percentiles"])
+    columns = ["model", "batch", "threads", "runs", *named, "mean", "sd", "min", "max", "jitter", "images/s"]
+    rows = [_latency_row(model["name"], each, named) for model in models for each in model["measurements"]]
+    return Table("Latency of one batch, ms", columns, rows)
+
+
+def _latency_row(name: str, figures: Report, named: Sequence[str]) -> list[Cell]:
+    latency = figures["latency_ms"]
+    percentiles = [row["value"] if (row := latency["percentiles"][each]) else None for each in named]
+    spread = [latency[each] for each in ("mean", "sd", "min", "max", "jitter")]
+    return [
+        name,
+        figures["batch"],
+        figures["threads"],
+        figures["runs"],
+        *percentiles,
+        *spread,
+        figures["throughput_per_s"],
+    ]
+
+
+def _models(models: Sequence[Report]) -> Table:
+    columns = ["model", "precision", "parameters", "MACs", "size MB", "load ms", "first ms", "peak MB", "added MB", "top-1"]
+    rows: list[list[Cell]] = []
+    for model in models:
+        first = model["measurements"][0]
+        rows.append(
+            [
+                model["name"],
+                model["precision"],
+                model["params"],
+                model["macs"],
+                model["size_bytes"] / 1e6,
+                first["load_ms"],
+                first["first_ms"],
+                first["memory_mb"]["peak"],
+                first["memory_mb"]["added"],
+                top1_of(model),
+            ]
+        )
+    return Table("Models", columns, rows)
+
+
+def _operators(model: Report, how: str) -> Table:
+    found = model["operators"]
+    words = {"as_run": "as ONNX Runtime runs it", "as_written": "as written, its fusions off"}[how]
+    rows: list[list[Cell]] = [
+        [
+            row["operator"],
+            row["calls"],
+            row["ms"],
+            f"{row['share']:.1%}",
+            row["macs"],
+            row["output_bytes"] / 1e6,
+            row["moved_bytes"] / 1e6,
+            row["bound"] if row["reached"] is None else f"{row['bound']}, {row['reached']:.0%} of trial",
+        ]
+        for row in found[how]["by_operator"]
+    ]
+    return Table(
+        f"{model['name']}, batch {found['batch']}: operators {words}",
+        ["operator", "calls", "ms", "share", "MACs", "output MB", "moved MB", "limited by"],
+        rows,
+    )
+
+
+def _checks(models: Sequence[Report]) -> Table:
+    rows: list[list[Cell]] = []
+    for model in models:
+        for check in map(check_of, model["checks"]):
+            margin = None if check.margin is None else f"{check.margin:+.0%}"
+            rows.append(
+                [model["name"], check.what, check.allowed, check.value, check.unit, margin, check.verdict, check.note]
+            )
+    return Table("Limits", ["model", "what", "limit", "measured", "unit", "margin", "verdict", "note"], rows)
+
+
+def check_of(stored: Report) -> Check:
+    """A Check from its JSON values."""
+    return Check(**{key: value for key, value in stored.items() if key != "margin"})
+
+
+def _changes(changes: Sequence[Report]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            each["model"],
+            each["what"],
+            each["before"],
+            each["now"],
+            each["ratio"],
+            f"{each['low']:.3f}-{each['high']:.3f}" if each["paired"] else "not paired",
+            "REGRESSED" if each["regressed"] else "ok",
+        ]
+        for each in changes
+    ]
+    return Table("Against the baseline", ["model", "what", "before", "now", "ratio", "95 %", "verdict"], rows)
+
+
+def lines_of(report: Report) -> list[str]:
+    """The sentences below the tables, the verdict last."""
+    lines = [*_how(report), *_parity(report), *_accuracy(report), report["statement"]]
+    if report["winner"]:
+        lines.append(f"winner: {report['winner']['name']}, {report['winner']['reason']}")
+    return [*lines, *_verdicts(report)]
+
+
+def _how(report: Report) -> Iterator[str]:
+    for model in report["models"]:
+        for each in model["measurements"]:
+            versions = each["versions"]
+            yield (
+                f"{model['name']}: {each['runs']} runs in {each['seconds']:.1f} s after {each['warmup_runs']} "
+                f"for warm-up, {each['input_source']} ({each['different_inputs']} inputs in turn), batch "
+                f"{each['batch']}, {each['threads']} threads, onnxruntime {versions['onnxruntime']}, CPU"
+            )
+            missing = [
+                f"{name} needs {runs_needed(float(name[1:]))} runs"
+                for name, row in each["latency_ms"]["percentiles"].items()
+                if row is None
+            ]
+            if missing:
+                yield f"{model['name']}: not given for want of runs: {', '.join(missing)}; raise --duration"
+
+
+def _parity(report: Report) -> Iterator[str]:
+    for model in report["models"]:
+        parity = model["parity"]
+        if parity:
+            verdict = "within" if parity["passed"] else "BEYOND"
+            yield (
+                f"{model['name']}: logits of the export's {parity['samples']} samples differ by at most "
+                f"{parity['largest_difference']:.2g} here, {verdict} the tolerance of {parity['tolerance']:g}; "
+                f"same top class in {parity['same_top1']:.1%}"
+            )
+
+
+def _accuracy(report: Report) -> Iterator[str]:
+    for model in report["models"]:
+        found = model["accuracy"]
+        if found:
+            yield f"{model['name']}: top-1 {found['top1']:.2%}, top-5 {found['top5']:.2%} on {found['images']} images"
+
+
+def _verdicts(report: Report) -> Iterator[str]:
+    where = f" of {report['device']['name']}" if report["device"] else ""
+    if report["is_device"] is False:
+        where += " as measured on this other machine"
+    for model in report["models"]:
+        if model["passed"] is not None:
+            words = "PASS {}: within the limits{}" if model["passed"] else "FAIL {}: not within the limits{}"
+            yield words.format(model["name"], where)
+    if report["changes"]:
+        worse = sum(each["regressed"] for each in report["changes"])
+        yield f"FAIL against the baseline: {worse} regressed" if worse else "PASS against the baseline"
+
+
+def misses(report: Report) -> list[str]:
+    """What did not hold, one phrase each; empty when nothing failed."""
+    found = []
+    for model in report["models"]:
+        for check in map(check_of, model["checks"]):
+            if check.passed is None:
+                found.append(f"{model['name']}: {check.what} is {check.note}")
+            elif not check.passed:
+                found.append(
+                    f"{model['name']}: {check.what} is {check.value:.4g}, limit {check.allowed:.4g} {check.unit}".rstrip()
+                )
+        parity = model["parity"]
+        if parity and not parity["passed"]:
+            found.append(f"{model['name']}: a logit differs by {parity['largest_difference']:.2g} from the export's")
+    found += [
+        f"{each['model']}: {each['what']} is {each['ratio']:.3f} times the baseline's"
+        for each in report["changes"]
+        if each["regressed"]
+    ]
+    return found

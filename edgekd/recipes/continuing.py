@@ -1,0 +1,39 @@
+"""`--resume`: the options of the run that goes on, and whether there is anything left to do."""
+
+from dataclasses import fields
+from typing import TypeVar
+
+from edgekd.config import Run as RunOptions
+from edgekd.config import Shell, Training, as_dict, flag, from_dict
+from edgekd.errors import CheckpointError, UsageError
+from edgekd.runs import Run
+
+HOW = {each.name for each in (*fields(Shell), *fields(RunOptions))}
+"""Options that say where and how to go on, not what is trained."""
+
+Config = TypeVar("Config", bound=Training)
+
+
+def go_on(config: Config, run: Run, command: str) -> Config:
+    """The settled options stored in the run; what is asked now must not contradict them.
+
+    Raises UsageError naming an option that differs, CheckpointError when the run is another command's.
+    """
+    manifest = run.manifest()
+    if manifest["command"] != command:
+        raise CheckpointError(f"{run.path}: made by edgekd {manifest['command']}", "give another --name")
+    settled, given, now = manifest["config"], manifest["given"], as_dict(config)
+    defaults = {each.name: each.default for each in fields(config)}
+    for name in now.keys() - HOW:
+        if now[name] not in (settled.get(name), given.get(name)) and getattr(config, name) != defaults[name]:
+            raise UsageError(
+                f"--resume: --{flag(name)} is {now[name]} here but {settled.get(name)} in {run.path}",
+                "give the command as it was, or --overwrite to start anew",
+            )
+    kept = settled | {name: now[name] for name in HOW & now.keys()}
+    return from_dict(type(config), kept, str(run.path / "manifest.json"))
+
+
+def is_finished(run: Run) -> bool:
+    """Whether the run was finished before."""
+    return run.is_there and run.manifest().get("status") == "finished"

@@ -1,0 +1,38 @@
+"""`edgekd evaluate` of a run (with torch)."""
+
+from dataclasses import asdict
+from typing import Any
+
+from edgekd.config import Evaluate
+from edgekd.data.sources import open_data
+from edgekd.recipes.evaluate_onnx import complete, judge
+from edgekd.recipes.parents import check_classes, inherit_data, load_network, student_run
+from edgekd.report import Reporter, Result, Table
+from edgekd.training.evaluate import evaluate
+from edgekd.training.formats import Format, device_of
+
+
+def run(config: Evaluate, report: Reporter) -> Result:
+    """Accuracy and loss of a run on a split of its own data, or of other data of the same classes."""
+    if str(config.model or "").endswith(".onnx"):
+        config = complete(config)
+        return judge(config, open_data(config, report), report)
+    source = student_run(config.model, config.runs)
+    report.note(f"run: {source.path}")
+    config = inherit_data(config, source)
+    network = load_network(source).to(device_of(config))
+    data = open_data(config, report)
+    check_classes(source, data)
+    form = Format("bf16" if config.precision == "bf16" else "fp32", "channels-last")
+    form.apply(network)
+    split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
+    with report.stage("evaluating", len(split), "images") as progress:
+        score = evaluate(network, split, config.batch_size, form, progress)
+    facts: dict[str, Any] = {"model": str(source.path), "data": data.name, "split": config.split, **asdict(score)}
+    rows = [
+        ("model", facts["model"]),
+        ("data", f"{data.name}, {config.split}, {score.count:,} images"),
+        ("accuracy", f"{score.top1:.2%}"),
+        ("cross-entropy", score.loss),
+    ]
+    return Result(facts, (Table("edgekd evaluate", ("", ""), rows),))

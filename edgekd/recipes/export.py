@@ -1,0 +1,109 @@
+"""`edgekd export`: a run becomes an ONNX file, compared with the network on real images before it counts."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgekd import __version__
+from edgekd.config import Data, Export, from_dict
+from edgekd.data.loader import PLAIN, make_batch
+from edgekd.data.sources import open_data
+from edgekd.exporting.onnx import write_onnx
+from edgekd.exporting.parity import check, compare
+from edgekd.images.imageset import ImageData
+from edgekd.models.network import Network
+from edgekd.recipes.parents import check_classes, load_network, student_run
+from edgekd.report import Reporter, Result, Table
+from edgekd.runs import Run, atomic, check_writable
+
+FORMAT = 1
+"""Version of the ONNX metadata."""
+KEPT = 16
+"""Images in sample.npz."""
+
+
+def run(config: Export, report: Reporter) -> Result:
+    """Write the file, prove parity, and put a sample beside it for devices without torch."""
+    source = student_run(config.model, config.runs)
+    path = config.output or source.onnx
+    check_writable(path.parent)
+    report.note(f"from: {source.path}")
+    manifest = source.manifest()
+    network = load_network(source).eval()
+    data = open_data(from_dict(Data, manifest["data"]["options"], str(source.path / "manifest.json")), report)
+    check_classes(source, data)
+    inputs, labels, logits = _reference(network, data, config.samples)
+    write_onnx(network.backbone, torch.from_numpy(inputs[:2]), path, config.opset, describe(source, network, manifest))
+    parity = compare(path, inputs, logits)
+    with atomic(path.with_name("sample.npz")) as beside, beside.open("wb") as stream:
+        np.savez(stream, inputs=inputs[:KEPT], logits=logits[:KEPT], labels=labels[:KEPT])
+    facts = {
+        "file": str(path),
+        "run": str(source.path),
+        "opset": config.opset,
+        "size_bytes": path.stat().st_size,
+        "params": manifest["params"],
+        "classes": len(network.spec.classes),
+        "input": [None, network.spec.channels, network.spec.input_size, network.spec.input_size],
+        "parity": asdict(parity),
+    }
+    return Result(facts, (_table(facts, path),), failure=check(parity, path, config.tolerance))
+
+
+def _reference(network: Network, data: ImageData, count: int) -> tuple[Any, NDArray[np.int64], NDArray[np.float32]]:
+    """Prepared inputs, labels and logits of evenly spread validation images (at least two)."""
+    positions = np.linspace(0, len(data.val) - 1, max(2, min(count, len(data.val)))).astype(np.int64)
+    batch = make_batch(data.val, positions, PLAIN)
+    with torch.inference_mode():
+        inputs = network.prepare(batch.canvas).contiguous()
+        logits = torch.cat([network.backbone(inputs[i : i + 64]) for i in range(0, len(inputs), 64)])
+    return inputs.numpy(), batch.target.numpy(), logits.float().numpy()
+
+
+def describe(source: Run, network: Network, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The metadata that travels in the file: how to feed it, what it is, what it came from."""
+    spec = network.spec
+    return {
+        "format": FORMAT,
+        "edgekd": __version__,
+        "model": spec.name if "/" not in spec.name else Path(spec.name).name,
+        "classes": list(spec.classes),
+        "channels": spec.channels,
+        "input_size": spec.input_size,
+        "canvas": manifest["data"]["canvas"],
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "params": manifest["params"],
+        "macs": manifest["macs"],
+        "top1": manifest["result"]["test_top1"],
+        "train_seconds": manifest["result"]["train_seconds"],
+        "parents": {
+            "run": source.path.name,
+            "weights_sha256": manifest["weights_sha256"],
+            "command": manifest["command"],
+            "seed": manifest["config"].get("seed"),
+            "data": {"name": manifest["data"]["name"], "fingerprint": manifest["data"]["fingerprint"]},
+            **{key: value for key, value in manifest["parents"].items() if key in ("teacher", "start")},
+        },
+    }
+
+
+def _table(facts: dict[str, Any], path: Path) -> Table:
+    parity = facts["parity"]
+    rows = [
+        ("file", str(path)),
+        ("size", f"{facts['size_bytes'] / 1e3:,.1f} kB"),
+        ("parameters", facts["params"]),
+        ("input", f"float32 [batch, {facts['input'][1]}, {facts['input'][2]}, {facts['input'][3]}]"),
+        (
+            "logits against torch",
+            f"off by {parity['max_difference']:.1e} of the largest, at most",
+        ),
+        ("first choice agrees", f"{parity['top1_agreement']:.2%} of {parity['images']} images"),
+        ("sample", str(path.with_name("sample.npz"))),
+    ]
+    return Table("edgekd export", ("", ""), rows)

@@ -1,0 +1,70 @@
+"""`edgekd finetune`: a finished run is trained further on labels, on its own data or on other."""
+
+from dataclasses import replace
+
+import torch
+
+from edgekd.config import Finetune, as_dict
+from edgekd.data.sources import open_data
+from edgekd.models.build import layer_groups, swap_head
+from edgekd.models.defaults import Recipe, recipe_for
+from edgekd.models.network import Network
+from edgekd.objectives import Supervised
+from edgekd.recipes.continuing import go_on, is_finished
+from edgekd.recipes.parents import inherit_data, load_network, student_run
+from edgekd.report import Reporter, Result
+from edgekd.runs import claim, data_name
+from edgekd.training.session import Job, summary, train
+from edgekd.training.settings import settle
+from edgekd.training.update import LayerRate
+
+RATE = 0.1
+"""A network that knows something already learns at this share of its own peak learning rate."""
+EPOCHS = 6
+
+
+def run(config: Finetune, report: Reporter) -> Result:
+    """Fine-tune the run `config.model` and finish a run folder of its own."""
+    parent = student_run(config.model, config.runs)
+    other = f"-{data_name(config.data)}" if config.data else ""
+    name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-finetuned{other}"
+    place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
+    given = as_dict(config)
+    if config.resume and is_finished(place):
+        return summary(place)
+    if config.resume and place.is_there:
+        config = go_on(config, place, "finetune")
+    report.note(f"from: {parent.path}")
+    network = load_network(parent)
+    config = inherit_data(replace(config, model=str(parent.path)), parent)
+    data = open_data(_with_channels(config, network), report)
+    torch.manual_seed(config.seed)
+    if data.classes != network.spec.classes:
+        report.note(f"other classes than {parent.path.name} knows, so the head starts fresh")
+        swap_head(network, data.classes)
+    config = settle(config, _gentle(recipe_for(network.spec.name)), len(data.train))
+    objective = Supervised(network, config.label_smoothing or 0.0)
+    parents = {"start": {"run": str(parent.path), "sha256": parent.manifest()["weights_sha256"]}}
+    job = Job("finetune", config, data, place, parents, given)
+    return train(job, objective, _layers(network, config), report)
+
+
+def _gentle(recipe: Recipe) -> Recipe:
+    return replace(recipe, lr=recipe.lr * RATE, epochs=EPOCHS)
+
+
+def _with_channels(config: Finetune, network: Network) -> Finetune:
+    """Other data comes with the channels the network takes."""
+    if config.channels != "auto":
+        return config
+    return replace(config, channels="1" if network.spec.channels == 1 else "3")
+
+
+def _layers(network: Network, config: Finetune) -> list[LayerRate]:
+    """Layers from input to head with their rates; frozen ones no longer require grad."""
+    groups = layer_groups(network.backbone)
+    frozen = {"none": 0, "half": len(groups) // 2, "backbone": len(groups) - 1}[config.freeze]
+    for parameter in (each for group in groups[:frozen] for each in group):
+        parameter.requires_grad_(False)
+    last = len(groups) - 1
+    return [LayerRate(group, config.layer_decay ** (last - depth)) for depth, group in enumerate(groups)][frozen:]

@@ -1,0 +1,129 @@
+"""Which finished artifacts a command starts from: the teacher, the student, the data they were made with."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgekd import config as options
+from edgekd.config import fill_defaults
+from edgekd.data.sources import open_data
+from edgekd.errors import CheckpointError, UsageError
+from edgekd.images.imageset import ImageData
+from edgekd.models.build import rebuild
+from edgekd.models.names import resolve
+from edgekd.models.network import Network, Spec
+from edgekd.models.weights import apply_weights, load_weights
+from edgekd.recipes.adoption import adopt
+from edgekd.report import Reporter
+from edgekd.runs import Run, everything, find, newest
+
+TAUGHT = ("distill", "finetune")
+TEACHING = ("train-teacher", "adopt")
+DATA_FIELDS = tuple(each.name for each in fields(options.Data))
+
+WithData = TypeVar("WithData", bound=options.Data)
+WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
+
+
+def load_network(run: Run) -> Network:
+    """The network of a run with its best weights; raises CheckpointError when it cannot be had."""
+    network = rebuild(Spec.from_dict(run.manifest()["model"]))
+    apply_weights(network, load_weights(run.weights), str(run.weights))
+    return network
+
+
+def student_run(name: str | None, runs: Path) -> Run:
+    """The run named, else the newest student, else the newest run of any kind."""
+    if name is not None:
+        run = find(runs, name)
+        if run.manifest().get("status") != "finished":
+            raise CheckpointError(f"{run.path}: not finished", "finish it with --resume first")
+        return run
+    found = newest(runs, lambda manifest: manifest["command"] in TAUGHT) or newest(runs, lambda manifest: True)
+    if found is None:
+        raise CheckpointError(f"{runs}: no finished run there", "edgekd distill makes one; or name a run")
+    return found
+
+
+def inherit_data(config: WithData, run: Run) -> WithData:
+    """The data options of a run, for those that were left open; only when it is the same data."""
+    return inherit_data_options(config, run.manifest()["data"]["options"], str(run.path / "manifest.json"))
+
+
+def inherit_data_options(config: WithData, described: dict[str, Any], place: str) -> WithData:
+    """The same from options read at `place`."""
+    if config.data is not None and not same_data(config.data, described["data"]):
+        return config
+    return fill_defaults(config, described, place, DATA_FIELDS)
+
+
+def same_data(given: str, known: str) -> bool:
+    """Whether two values of --data mean the same set or folder."""
+    return given == known or str(Path(given).expanduser().resolve()) == str(Path(known).resolve())
+
+
+def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[Run, ImageData, WithTeacher]:
+    """The teacher's run (made when weights are given or fetched), the data, and the options completed by it."""
+    found = find_teacher(config, report)
+    if isinstance(found, Run):
+        config = inherit_data(config, found)
+        data = open_data(config, report)
+        check_classes(found, data)
+        report.note(f"teacher: {found.path}")
+        return found, data, config
+    data = open_data(config, report)
+    return adopt(found, data, config, report), data, config
+
+
+def find_teacher(config: WithTeacher, report: Reporter) -> Run | str:
+    """A run to learn from, or the name of a model whose weights must be had from elsewhere.
+
+    A name is a run first, then the most accurate run of that model on the same data.
+    """
+    if config.teacher is None:
+        if config.teacher_weights is not None:
+            raise UsageError("--teacher-weights: without --teacher", "name the model these weights were trained as")
+        return _best_teacher(config, None)
+    if config.teacher_weights is not None:
+        return config.teacher
+    if (Path(config.teacher) / "manifest.json").is_file() or (config.runs / config.teacher / "manifest.json").is_file():
+        return student_run(config.teacher, config.runs)
+    if Path(config.teacher).is_dir():
+        raise CheckpointError(f"{config.teacher}: not a run folder (it has no manifest.json)", "give a finished run")
+    wanted = resolve(config.teacher)
+    return _best_teacher(config, wanted) if _teachers(config, wanted) else config.teacher
+
+
+def _teachers(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[str, Any]]]:
+    pairs = [(run, run.manifest()) for run in everything(config.runs)]
+    return [
+        (run, manifest)
+        for run, manifest in pairs
+        if manifest.get("status") == "finished"
+        and manifest["command"] in (TEACHING if model is None else (*TEACHING, *TAUGHT))
+        and model in (None, manifest["model"]["name"])
+        and (config.data is None or same_data(config.data, manifest["data"]["options"]["data"]))
+    ]
+
+
+def _best_teacher(config: WithTeacher, model: str | None) -> Run:
+    """The most accurate by validation among the runs on the newest one's data."""
+    found = _teachers(config, model)
+    if not found:
+        raise CheckpointError(
+            f"{config.runs}: no finished teacher there", "edgekd train-teacher makes one; --teacher NAME fetches one"
+        )
+    newest_data = found[-1][1]["data"]["fingerprint"]
+    same = [each for each in found if each[1]["data"]["fingerprint"] == newest_data]
+    return max(same, key=lambda each: each[1]["result"]["val_top1"])[0]
+
+
+def check_classes(run: Run, data: ImageData) -> None:
+    """Raise CheckpointError when a run was trained on other classes than the data has."""
+    known = run.manifest()["model"]["classes"]
+    if list(known) != list(data.classes):
+        raise CheckpointError(
+            f"{run.path}: knows {len(known)} classes ({', '.join(known[:3])}, ...), "
+            f"{data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, ...)",
+            "take a teacher trained on this data, or finetune one to it (edgekd finetune RUN --data ...)",
+        )

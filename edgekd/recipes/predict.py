@@ -1,0 +1,23 @@
+"""`edgekd predict` with a run (torch)."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgekd.config import Predict
+from edgekd.recipes.parents import load_network, student_run
+from edgekd.recipes.predicting import Predictor, predict
+from edgekd.report import Reporter, Result
+
+
+def run(config: Predict, report: Reporter) -> Result:
+    """Classes of image files by a run's network."""
+    source = student_run(config.model, config.runs)
+    network = load_network(source).eval()
+    described = source.manifest()["data"]
+
+    def logits(canvases: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(network(torch.from_numpy(canvases)).float().numpy())
+
+    return predict(Predictor(network.spec.classes, described["canvas"], described["channels"], logits), config, report)

@@ -1,0 +1,53 @@
+"""`edgekd train-teacher`: a network learns labels."""
+
+import torch
+
+from edgekd.config import TrainTeacher, as_dict
+from edgekd.data.sources import open_data
+from edgekd.images.imageset import ImageData
+from edgekd.models.build import build
+from edgekd.models.defaults import recipe_for
+from edgekd.models.network import Network
+from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
+from edgekd.objectives import Supervised
+from edgekd.recipes.continuing import go_on, is_finished
+from edgekd.report import Reporter, Result
+from edgekd.runs import claim, data_name, slug
+from edgekd.training.session import Job, summary, train
+from edgekd.training.settings import settle
+from edgekd.training.update import LayerRate
+
+
+def run(config: TrainTeacher, report: Reporter) -> Result:
+    """Train `config.model` and finish its run folder."""
+    name = config.name or f"{slug(config.model)}-{data_name(config.data)}"
+    place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
+    given = as_dict(config)
+    if config.resume and is_finished(place):
+        return summary(place)
+    if config.resume and place.is_there:
+        config = go_on(config, place, "train-teacher")
+    data = open_data(config, report)
+    torch.manual_seed(config.seed)
+    network = _network(config, data, report)
+    config = settle(config, recipe_for(network.spec.name), len(data.train))
+    objective = Supervised(network, config.label_smoothing or 0.0)
+    parents = {"weights": str(config.weights)} if config.weights else {}
+    job = Job("train-teacher", config, data, place, parents, given)
+    return train(job, objective, [LayerRate(list(objective.parameters()), 1.0)], report)
+
+
+def _network(config: TrainTeacher, data: ImageData, report: Reporter) -> Network:
+    """The network from scratch, from a file or from timm's weights; a head of other classes starts fresh."""
+    if config.weights is None:
+        return build(
+            config.model, data, input_size=config.input_size, start="pretrained" if config.pretrained else "scratch"
+        )
+    state, origin = load_weights(config.weights), str(config.weights)
+    network = build_for(config.model, data, state, origin, input_size=config.input_size)
+    if classes_in(network, state) == len(data.classes):
+        apply_weights(network, state, origin)
+    else:
+        report.note(f"{origin}: other classes than {data.name}, so the head starts fresh")
+        apply_body(network, state, origin)
+    return network

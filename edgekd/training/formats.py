@@ -1,0 +1,115 @@
+"""Number format and tensor layout: which one is fastest here is measured, not guessed."""
+
+import copy
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from edgekd.config import Machine
+from edgekd.data.batch import Batch
+from edgekd.models.network import Network
+from edgekd.report import Reporter
+
+Precision = Literal["auto", "fp32", "bf16"]
+Layout = Literal["auto", "channels-first", "channels-last"]
+MOST_SECONDS = 1.5
+"""A candidate that has been tried this long is tried no further."""
+LOSS_TOLERANCE = 0.02
+"""A faster format must give the fp32 loss of the same batch within this share."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How numbers are held (`fp32`, or `bf16` under autocast) and how images lie in memory."""
+
+    precision: Precision = "fp32"
+    memory_format: Layout = "channels-last"
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """The context in which forward passes run."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    def apply(self, module: nn.Module) -> None:
+        """Lay the weights out for this format; networks lay out their input accordingly."""
+        last = self.memory_format == "channels-last"
+        module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+        for part in module.modules():
+            if isinstance(part, Network):
+                part.is_channels_last = last
+
+
+def device_of(config: Machine) -> torch.device:
+    """The device asked for, or the best there is; also sets the number of CPU threads."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.torch_device != "auto":
+        return torch.device(config.torch_device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+Step = Callable[[Batch], torch.Tensor]
+"""One pass over a batch, forward and, for training, backward; gives the loss or another scalar of it."""
+
+
+def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, report: Reporter) -> Format:
+    """The fastest format that `config` leaves open, by timing `step`; `module` is left as it was.
+
+    A faster format is taken only when its loss agrees with fp32's.
+    """
+    candidates = _candidates(config)
+    if len(candidates) == 1:
+        return candidates[0]
+    trials = {each: measure_step(each, module, batch, step) for each in candidates}
+    expected = trials[candidates[0]].loss
+    accurate = [
+        each for each in candidates if abs(trials[each].loss - expected) <= LOSS_TOLERANCE * max(1, abs(expected))
+    ]
+    # The reference has a head start: a trial on a busy machine is noisy, and fp32 is the safe choice.
+    best = min(accurate, key=lambda each: trials[each].seconds * (0.9 if each == candidates[0] else 1))
+    times = ", ".join(f"{each.precision} {each.memory_format} {trials[each].seconds * 1000:.0f}" for each in candidates)
+    report.note(f"format: {best.precision} {best.memory_format} (ms per step: {times})")
+    return best
+
+
+def _candidates(config: Machine) -> list[Format]:
+    """What the options leave open; fp32 channels-last, the reference, comes first."""
+    precisions: tuple[Precision, ...] = ("fp32", "bf16") if config.precision == "auto" else (config.precision,)
+    last_first: tuple[Layout, ...] = ("channels-last", "channels-first")
+    layouts = last_first if config.memory_format == "auto" else (config.memory_format,)
+    return [Format(precision, layout) for precision in precisions for layout in layouts]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Seconds of the fastest pass and the loss of the first."""
+
+    seconds: float
+    loss: float
+
+
+def measure_step(form: Format, module: nn.Module, batch: Batch, step: Step) -> Trial:
+    """Time `step` in a format, then put the module's state and the random numbers back."""
+    before = copy.deepcopy(module.state_dict())
+    was_training = module.training
+    form.apply(module)
+    times: list[float] = []
+    losses: list[float] = []
+    with torch.random.fork_rng(devices=[]):
+        while len(times) < 2 or (len(times) < 8 and sum(times) < MOST_SECONDS):
+            started = time.perf_counter()
+            with form.autocast(batch.canvas.device):
+                losses.append(float(step(batch)))
+            times.append(time.perf_counter() - started)
+            if sum(times) > 4 * MOST_SECONDS:
+                break
+    module.load_state_dict(before)
+    module.zero_grad(set_to_none=True)
+    module.train(was_training)
+    return Trial(min(times), losses[0])

@@ -1,0 +1,53 @@
+"""edgekd's own small nets: parameter counts, strides by input size, any number of classes."""
+
+import pytest
+import torch
+from torch import nn
+
+from edgekd.models.small import early_strides, resnet8, resnet9, tiny_cnn
+
+
+def count(net: nn.Module) -> int:
+    return sum(each.numel() for each in net.parameters())
+
+
+def test_resnet8_has_mlperf_tinys_parameters() -> None:
+    assert count(resnet8(10, 3)) == 78_186
+
+
+def test_tiny_cnn_stays_under_12_000_parameters() -> None:
+    assert max(count(tiny_cnn(10, 3, size)) for size in (28, 32, 64, 150, 224)) < 12_000
+
+
+@pytest.mark.parametrize(
+    ("size", "strides"), [(28, ()), (32, ()), (64, (2,)), (96, (2, 2)), (150, (2, 2)), (224, (2, 2, 2))]
+)
+def test_early_strides_bring_maps_to_about_32_pixels(size: int, strides: tuple[int, ...]) -> None:
+    assert early_strides(size) == strides
+
+
+@pytest.mark.parametrize("make", [tiny_cnn, resnet8, resnet9])
+@pytest.mark.parametrize(("classes", "channels", "size"), [(2, 1, 28), (10, 3, 32), (6, 3, 64), (100, 3, 224)])
+def test_every_small_net_takes_any_image(make: type, classes: int, channels: int, size: int) -> None:
+    net = make(classes, channels, size).eval()
+    assert net(torch.zeros(2, channels, size, size)).shape == (2, classes)
+
+
+@pytest.mark.parametrize("make", [tiny_cnn, resnet9])
+def test_the_work_on_large_images_stays_near_that_on_small_ones(make: type) -> None:
+    net = make(10, 3, 224).eval()
+    sides: list[int] = []
+    for each in net.modules():
+        if isinstance(each, nn.Conv2d):
+            each.register_forward_hook(lambda *call: sides.append(call[2].shape[-1]))
+    net(torch.zeros(1, 3, 224, 224))
+    assert sorted(sides)[len(sides) // 2] <= 32
+
+
+@pytest.mark.parametrize("make", [tiny_cnn, resnet8, resnet9])
+def test_small_nets_are_made_of_what_int8_runs(make: type) -> None:
+    allowed = (
+        nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Linear, nn.Flatten, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.MaxPool2d,
+    )  # fmt: skip
+    leaves = [each for each in make(10, 3, 32).modules() if not list(each.children())]
+    assert all(isinstance(each, allowed) or not list(each.parameters()) for each in leaves)
