@@ -14,6 +14,7 @@ import typer
 
 from edgekd import __version__, config
 from edgekd.cli import options
+from edgekd.declaration import Options
 from edgekd.errors import EdgekdError, Interrupted, MissingDependency
 
 
@@ -21,7 +22,7 @@ from edgekd.errors import EdgekdError, Interrupted, MissingDependency
 class Command:
     """A row of the table: its options, its help line and the recipe module that carries it out."""
 
-    config: type[config.Options]
+    config: type[Options]
     text: str
     recipe: Callable[[Any], str]
 

@@ -1,9 +1,10 @@
 """The only printer: progress, notes and errors on stderr, the result on stdout (a table, or one JSON object)."""
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +26,8 @@ from edgekd.report import Cell, Progress, Result, Table
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often a stage speaks where no bar can be drawn."""
+WIDE = 400
+"""Columns of a table in a file or pipe, where nothing needs to wrap."""
 
 
 class Console:
@@ -34,7 +37,8 @@ class Console:
         self.as_json = as_json
         self.quiet = quiet
         self.err = RichConsole(stderr=True, highlight=False)
-        self.out = RichConsole(highlight=False)
+        is_bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+        self.out = RichConsole(highlight=False, width=None if is_bounded else WIDE)
 
     def say(self, text: str) -> None:
         """One line on stdout."""
@@ -70,7 +74,8 @@ class Console:
             self._write_json(result.data)
             return
         for table in result.tables:
-            self.out.print(_drawn(table, self.out.is_terminal))
+            for drawn in _drawn(table, self.out.width):
+                self.out.print(drawn)
         for line in result.lines:
             self.say(line)
 
@@ -133,24 +138,36 @@ class _Lines:
         if self.silent or now - self.spoken < SECONDS_BETWEEN_LINES:
             return
         self.spoken = now
-        left = ""
+        text = f"{self.title}: {self.done} {self.unit}"
         if self.total:
-            left = f" of {self.total}, about {(now - self.started) / self.done * (self.total - self.done):.0f} s left"
-        self.console.note(f"{self.title}: {self.done}{left} {self.unit}".rstrip())
+            seconds = (now - self.started) / self.done * (self.total - self.done)
+            text = f"{self.title}: {self.done} of {self.total} {self.unit}, about {seconds:.0f} s left"
+        self.console.note(text)
 
     def show(self, **values: float) -> None:
         """Nothing: the epoch lines carry the figures."""
 
 
-def _drawn(table: Table, on_terminal: bool) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False, title_style="bold")
-    numeric = [
-        all(isinstance(row[i], int | float) or row[i] is None for row in table.rows) for i in range(len(table.columns))
-    ]
-    for name, right in zip(table.columns, numeric, strict=True):
-        drawn.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=not on_terminal)
-    for row in table.rows:
-        drawn.add_row(*(Text(_formatted(cell)) for cell in row))
+def _drawn(table: Table, width: int) -> Iterator[RichTable]:
+    """The table, or where it is wider than the terminal, one two-column table per row."""
+    cells = [[_formatted(cell) for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.columns, *cells, strict=True)]
+    if len(table.columns) < 3 or sum(widths) + 2 * (len(widths) - 1) <= width:
+        numeric = [all(not isinstance(cell, str) for cell in column) for column in zip(*table.rows, strict=True)]
+        yield _grid(table.title, table.columns, cells, numeric or [False] * len(table.columns))
+        return
+    for number, row in enumerate(cells):
+        pairs = list(zip(table.columns, row, strict=True))
+        yield _grid(table.title if number == 0 else "", ("", ""), pairs, [False, False])
+
+
+def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> RichTable:
+    drawn = RichTable(title=title or None, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    drawn.show_header = any(columns)
+    for name, to_right in zip(columns, right, strict=True):
+        drawn.add_column(name, justify="right" if to_right else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(cell) for cell in row))
     return drawn
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgekd.config import Options, converted, flag, plain_type
+from edgekd.declaration import Options, converted, flag, plain_type
 from edgekd.errors import ConfigError, nearest
 
 Given = dict[str, Any]

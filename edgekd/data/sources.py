@@ -1,11 +1,18 @@
-"""Every `--data`: torchvision's sets and what edgekd.images opens."""
+"""`--data` in full: public sets through torchvision, everything else torch-free from `images`."""
 
 from edgekd.config import Data
+from edgekd.data.torchvision_sets import open_set
+from edgekd.images.assembly import assemble
 from edgekd.images.imageset import ImageData
-from edgekd.images.sources import open_images
+from edgekd.images.sources import NAMED, open_images
 from edgekd.report import Reporter
 
 
 def open_data(config: Data, report: Reporter) -> ImageData:
-    """The data set asked for."""
-    return open_images(config, report)
+    """Open what `config.data` names (nothing: the shapes).
+
+    Raises DataError for what cannot be used, MissingDependency for what cannot be fetched.
+    """
+    if config.data not in NAMED or config.data == "shapes":
+        return open_images(config, report)
+    return assemble(open_set(config.data, config, report), config)

@@ -129,3 +129,9 @@ def _flat(image: Image.Image, channels: int) -> Image.Image:
         colours = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
     return image.convert("L" if channels == 1 else "RGB")
+
+
+def reform(pixels: NDArray[np.uint8], side: int, channels: int) -> NDArray[np.uint8]:
+    """Pixels in memory `[height, width]` or `[height, width, 3]` as canvas `[side, side, channels]`."""
+    square = _cut(Image.fromarray(pixels), side)
+    return np.asarray(_flat(square, channels), np.uint8).reshape(side, side, channels)

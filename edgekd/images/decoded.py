@@ -4,6 +4,7 @@
 row. The array is written first and under a name of its own, so a reader finds old or new, never a mixture.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -122,9 +123,11 @@ def save_listing(folder: Path, copy: Copy, canvases: str) -> None:
     with atomic(folder / "listing.json") as beside:
         beside.write_text(json.dumps(listing), encoding="utf-8")
     for path in folder.iterdir():
-        stale = path.suffix == ".part" and time.time() - path.stat().st_mtime > _STALE_SECONDS
-        if stale or (path.suffix == ".npy" and path.name != canvases):
-            path.unlink(missing_ok=True)
+        # another process may tidy up at the same time; Windows keeps what one has mapped
+        with contextlib.suppress(OSError):
+            stale = path.suffix == ".part" and time.time() - path.stat().st_mtime > _STALE_SECONDS
+            if stale or (path.suffix == ".npy" and path.name != canvases):
+                path.unlink()
 
 
 def _unchanged(stamp: Stamp) -> bool:

@@ -22,20 +22,21 @@ def hold_out(paths: Sequence[str], targets: NDArray[np.int64], fraction: float, 
 
 
 def limit(paths: Sequence[str], targets: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
-    """Rows of at most `most` images in the same proportions (unlabelled ones count as a class), sorted.
+    """Rows of at most `most` images in the same proportions (unlabelled ones are one more class), sorted.
 
     Raises UsageError when that is less than two per class.
     """
     kinds, sizes = np.unique(targets, return_counts=True)
     if most is None or most >= len(paths):
         return np.arange(len(paths))
-    if most < 2 * len(kinds):
+    least = np.where(kinds >= 0, np.minimum(sizes, 2), 0)
+    if most < least.sum():
         raise UsageError(
-            f"--limit {most}: fewer than two images for each of {len(kinds)} classes",
-            f"give at least {2 * len(kinds)}",
+            f"--limit {most}: fewer than two images for each of {np.sum(kinds >= 0)} classes",
+            f"give at least {least.sum()}",
         )
     rank = _ranks(paths, 0)
-    shares = _shares(sizes, most)
+    shares = _shares(sizes, least, most)
     chosen = [
         rows[np.argsort(rank[rows], kind="stable")[:share]]
         for kind, share in zip(kinds, shares.tolist(), strict=True)
@@ -44,9 +45,8 @@ def limit(paths: Sequence[str], targets: NDArray[np.int64], most: int | None) ->
     return np.sort(np.concatenate(chosen))
 
 
-def _shares(sizes: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Whole numbers in proportion to `sizes`, two at least (or all there are), `most` in total."""
-    least = np.minimum(sizes, 2)
+def _shares(sizes: NDArray[np.int64], least: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Whole numbers in proportion to `sizes`, from `least` on, `most` in total."""
     rest = most - int(least.sum())
     spare = sizes - least
     shares = spare * rest // max(int(spare.sum()), 1)

@@ -1,5 +1,6 @@
 """Room for canvases: how much memory and disk may be used, and what has to go when it is full."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -48,15 +49,29 @@ def has_room(folder: Path, size_bytes: int, budget_gb: float) -> bool:
 
 def _clear_oldest(folder: Path, left: int) -> None:
     """Remove folders beside this one, longest unused first, until they hold at most `left` bytes."""
-    others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
-    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in others:
-        left -= sum(file.stat().st_size for file in path.iterdir())
+    others = [(_used_last(path), path) for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+    for _, path in sorted(others, reverse=True):
+        left -= _size_bytes(path)
         if left < 0:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def _used_last(folder: Path) -> int:
+    # another process may have removed it just now
+    with contextlib.suppress(OSError):
+        return folder.stat().st_mtime_ns
+    return 0
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            total += file.stat().st_size
+    return total
+
+
 def touch(folder: Path) -> None:
     """Note that a folder was used just now."""
-    if os.access(folder, os.W_OK):
+    with contextlib.suppress(OSError):
         os.utime(folder)

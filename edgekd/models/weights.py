@@ -1,12 +1,10 @@
 """Weights read from files and put into networks, with what does not fit told in words."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -28,7 +26,7 @@ def load_weights(path: Path) -> State:
         raise CheckpointError(f"{path}: no such weight file", "give a .safetensors, .pt or .pth file")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _load_torch(path)
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # the unpickler answers a file of another kind with errors of any kind
         raise CheckpointError(
             f"{path}: cannot be read as weights ({path.stat().st_size:,} bytes; cut short, or another kind of file)",
             "give a whole .safetensors file, or a .pt/.pth file that holds only a state dict",
@@ -93,13 +91,13 @@ def build_for(name: str, images: Images, state: State, origin: str, *, input_siz
     Raises CheckpointError when neither fits, told for the first.
     """
     starts: tuple[Start, ...] = ("weights", "scratch")
-    with torch.device("meta"):
-        problems = {
-            start: _misfit(*_bodies(build(name, images, input_size=input_size, start=start), state)) for start in starts
-        }
-    start = next((each for each in starts if not problems[each]), starts[0])
-    network = build(name, images, input_size=input_size, start=start)
-    _check(network, origin, problems[start])
+    problems = []
+    for start in starts:
+        network = build(name, images, input_size=input_size, start=start)
+        problems.append(_misfit(*_bodies(network, state)))
+        if not problems[-1]:
+            return network
+    _check(network, origin, problems[0])
     return network
 
 

@@ -54,16 +54,22 @@ def partner(baseline: Report, name: str) -> dict[str, Any] | None:
     return named[0] if named else models[0] if len(models) == 1 else None
 
 
-def rival(entry: dict[str, Any], ours: Subject) -> Subject | None:
-    """The baseline's model to measure beside ours: None when its file is gone, changed, or the same as ours."""
-    path = Path(entry["path"])
-    if entry["sha256"] == ours.file.sha256 or not path.is_file():
+def rival(entry: dict[str, Any], folder: Path, ours: Subject) -> Subject | None:
+    """The baseline's model to measure beside ours, looked for in its old place and in the report's folder.
+
+    None when its file is gone, changed, or the same as ours.
+    """
+    if entry["sha256"] == ours.file.sha256:
         return None
-    try:
-        subject = open_subject(path, f"{ours.name} (baseline)")
-    except CheckpointError:
-        return None
-    return subject if subject.file.sha256 == entry["sha256"] else None
+    old = Path(entry["path"])
+    for path in (old, folder / old.name):
+        try:
+            subject = open_subject(path, f"{ours.name} (baseline)")
+        except CheckpointError:
+            continue
+        if subject.file.sha256 == entry["sha256"]:
+            return subject
+    return None
 
 
 def compare_latency_paired(name: str, ours: Measured, theirs: Measured, noise: float) -> Change:
@@ -96,9 +102,7 @@ def compare_stored(now: dict[str, Any], before: dict[str, Any], noise: float) ->
     return changes
 
 
-def compare_unpaired(
-    name: str, now: dict[str, Any], before: dict[str, Any], noise: float
-) -> list[Change]:
+def compare_unpaired(name: str, now: dict[str, Any], before: dict[str, Any], noise: float) -> list[Change]:
     """Latency and memory of two measurements with equal settings on the same machine at different times."""
     then, here = before["median_of_windows_ms"], now["median_of_windows_ms"]
     changes = [_grown(name, "latency p50, ms", then, here, noise)]

@@ -5,6 +5,7 @@ from typing import Any
 
 from edgekd.config import Budget
 from edgekd.profiling.devices import Device
+from edgekd.profiling.measuring import in_words
 from edgekd.profiling.quantiles import name_of, runs_needed
 
 PERCENTILE = 95.0
@@ -68,9 +69,7 @@ def merge(flags: Budget, device: Device | None, batches: list[int] | None) -> Li
     """
     ours = device.budget if device else Budget()
     chosen = {each.name: getattr(flags, each.name) for each in fields(Budget)}
-    merged = {
-        name: value if value is not None else getattr(ours, name) for name, value in chosen.items()
-    }
+    merged = {name: value if value is not None else getattr(ours, name) for name, value in chosen.items()}
     if device is not None and (not batches or (flags.max_latency_ms is None and ours.max_latency_ms is not None)):
         batch = device.batch
     else:
@@ -119,7 +118,7 @@ def latency_bound(figures: dict[str, Any], percent: float) -> tuple[float, str]:
 
 
 def _latency_words(limits: Limits, figures: dict[str, Any]) -> str:
-    return f"latency {name_of(limits.percentile)}, batch {figures['batch']}, {figures['threads']} threads"
+    return f"latency {name_of(limits.percentile)}, {in_words(figures['batch'], figures['threads'])}"
 
 
 def _top1(model: dict[str, Any]) -> tuple[float | None, str]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -101,10 +102,8 @@ class Child:
 
 
 def _close(stream: Any) -> None:  # noqa: ANN401
-    try:
+    with suppress(BrokenPipeError):
         stream.close()
-    except BrokenPipeError:
-        pass
 
 
 def _error(answer: dict[str, Any]) -> EdgekdError:

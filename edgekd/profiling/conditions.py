@@ -112,7 +112,8 @@ def _cooling() -> tuple[str, ...]:
     return tuple(
         f"{path.name} ({kind})"
         for path in _under("sys/class/thermal", "cooling_device*")
-        if (kind := _text(path / "type")) and re.search("cpu|processor", kind, re.IGNORECASE)
+        if (kind := _text(path / "type"))
+        and re.search("cpu|processor", kind, re.IGNORECASE)
         and (_number(path / "cur_state") or 0) > 0
     )
 

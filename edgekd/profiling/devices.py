@@ -99,9 +99,7 @@ def read_device(path: Path) -> Device:
     known = [each.name for each in fields(Device) if each.name not in hidden]
     _refuse_unknown(table, known + ["budget"], "", path)
     found: Device = _record(Device, {"name": path.stem, **table}, "", path)
-    return Device(
-        **{each: getattr(found, each) for each in known}, budget=budget, batch=batch, path=path
-    )
+    return Device(**{each: getattr(found, each) for each in known}, budget=budget, batch=batch, path=path)
 
 
 def _budget(table: Any, path: Path) -> tuple[Budget, int]:  # noqa: ANN401
@@ -157,7 +155,5 @@ def _value(hint: Any, value: Any, place: str, path: Path) -> Any:  # noqa: ANN40
         raise ProfileError(f"{path}: {place} = {value!r}", "give a text")
     number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
     if not number or not value > 0:
-        raise ProfileError(
-            f"{path}: {place} = {value!r}", f"give a {'whole ' if hint is int else ''}number above 0"
-        )
+        raise ProfileError(f"{path}: {place} = {value!r}", f"give a {'whole ' if hint is int else ''}number above 0")
     return value

@@ -50,8 +50,7 @@ def make_feeds(session: Any, batch: int, sample: Path | None) -> tuple[list[Feed
     size = sum(int(np.prod(shape)) * 4 for shape in shapes.values())
     random = np.random.default_rng(0)
     feeds = [
-        {each.name: _made_up(random, _dtype(each), shapes[each.name]) for each in inputs}
-        for _ in range(_count(size))
+        {each.name: _made_up(random, _dtype(each), shapes[each.name]) for each in inputs} for _ in range(_count(size))
     ]
     return feeds, "made-up values"
 
@@ -76,9 +75,7 @@ def input_shape(given: Any, batch: int) -> tuple[int, ...]:  # noqa: ANN401
     channels_last = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
     open_sizes = _image_sizes(channels_last) if len(shape) == 4 else [LENGTH] * len(shape)
     open_sizes[0] = batch
-    return tuple(
-        size if isinstance(size, int) and size > 0 else open_sizes[axis] for axis, size in enumerate(shape)
-    )
+    return tuple(size if isinstance(size, int) and size > 0 else open_sizes[axis] for axis, size in enumerate(shape))
 
 
 def _image_sizes(channels_last: bool) -> list[int]:
@@ -118,7 +115,8 @@ def _sample(path: Path | None, shapes: dict[str, tuple[int, ...]]) -> NDArray[np
 def read_sample(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays `inputs`, `logits`, `labels` of an export's sample.npz; raises CheckpointError if torn."""
     try:
-        with np.load(path) as arrays:
+        # numpy leaves a file open that it opened itself and found torn
+        with path.open("rb") as stream, np.load(stream) as arrays:
             return {name: arrays[name] for name in ("inputs", "logits", "labels")}
     except Exception as error:  # zipfile, zlib, numpy: each has its own
         raise CheckpointError(f"{path}: cannot be read ({error})", "export the model again") from error

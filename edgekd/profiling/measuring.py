@@ -1,4 +1,4 @@
-"""Measuring models side by side: each in its own child, their rounds taken in turn, so that all meet the same weather."""
+"""Measuring models side by side: each in its own child, their rounds taken in turn, so that all meet alike times."""
 
 import math
 import random
@@ -90,9 +90,7 @@ class _Trial:
         seconds = self.setting.duration / rounds
         if again:
             self.child.ask(seconds=seconds / 20, runs=3, times=None)
-        self.last = self.child.ask(
-            seconds=seconds, runs=math.ceil(MEASURED_RUNS / rounds), times=str(self.times)
-        )
+        self.last = self.child.ask(seconds=seconds, runs=math.ceil(MEASURED_RUNS / rounds), times=str(self.times))
         self.counts.append(self.last["runs"])
 
     def measured(self) -> Measured:
@@ -132,12 +130,17 @@ class _Trial:
         }
 
 
+def in_words(batch: int, threads: int) -> str:
+    """`batch 8, 1 thread`."""
+    return f"batch {batch}, {threads} thread{'s' if threads > 1 else ''}"
+
+
 def drift_warning(figures: dict[str, Any]) -> str | None:
     """Words when the last fifth of a run was over 5 % slower than the first."""
     if figures["drift"] <= DRIFT_WARNING:
         return None
     return (
-        f"batch {figures['batch']}, {figures['threads']} threads: the last fifth of the run was "
+        f"{in_words(figures['batch'], figures['threads'])}: the last fifth of the run was "
         f"{figures['drift'] - 1:.0%} slower than the first (heat, or another load)"
     )
 

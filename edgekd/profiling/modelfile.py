@@ -25,7 +25,7 @@ _WEIGHTS = (_FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16, *_INT8)
 
 @dataclass(frozen=True)
 class ModelFile:
-    """Facts of one ONNX file; `size_bytes` and `sha256` include its external weights."""
+    """Facts of one ONNX file; `size_bytes`, `sha256` and `files` include its external weights."""
 
     path: Path
     size_bytes: int
@@ -33,6 +33,7 @@ class ModelFile:
     weights: int
     precision: str
     operators: dict[str, int]
+    files: tuple[Path, ...]
     record: dict[str, Any] | None
 
     @property
@@ -84,6 +85,7 @@ def read_model(path: Path) -> ModelFile:
         weights=found.weights,
         precision=found.precision(),
         operators=dict(found.operators),
+        files=tuple(files),
         record=record,
     )
 

@@ -31,9 +31,7 @@ def make_plan(config: Profile, device: Device | None, cores: int) -> Plan:
     sizes = list(dict.fromkeys([*(batches or []), limits.batch]))
     threads, warnings = _threads(config, device, cores)
     settings = tuple(
-        Setting(size, count, config.warmup, config.duration, limits.percentile)
-        for size in sizes
-        for count in threads
+        Setting(size, count, config.warmup, config.duration, limits.percentile) for size in sizes for count in threads
     )
     wanted = device.cpu.threads if device and device.cpu.threads in threads else threads[0]
     judged = next(each for each in settings if each.batch == limits.batch and each.threads == wanted)

@@ -21,9 +21,7 @@ def draw(report: Report) -> list[tuple[str, str]]:
 
 def _judged(model: Report) -> Report:
     wanted = model["judged"]["batch"], model["judged"]["threads"]
-    found: Report = next(
-        each for each in model["measurements"] if (each["batch"], each["threads"]) == wanted
-    )
+    found: Report = next(each for each in model["measurements"] if (each["batch"], each["threads"]) == wanted)
     return found
 
 

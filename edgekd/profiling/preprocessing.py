@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def prepare(
-    canvases: NDArray[np.uint8], size: int, mean: Sequence[float], std: Sequence[float]
-) -> NDArray[np.float32]:
+def prepare(canvases: NDArray[np.uint8], size: int, mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
     """Canvases `[n, S, S, C]` to float32 `[n, C', size, size]`; grey is repeated when the mean has 3 channels."""
     pixels = np.moveaxis(canvases, 3, 1).astype(np.float32)
     if pixels.shape[-1] != size:
@@ -25,4 +23,5 @@ def triangle_weights(source: int, target: int) -> NDArray[np.float32]:
     centres = (np.arange(target) + 0.5) * scale
     distance = np.abs(np.arange(source) + 0.5 - centres[:, None]) / width
     weights = np.maximum(0.0, 1.0 - distance)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    normalised: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised

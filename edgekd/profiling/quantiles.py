@@ -59,21 +59,20 @@ def runs_needed(percent: float) -> int:
 
 
 def summarise(times_ms: Sequence[float], also: float | None = None) -> dict[str, Any]:
-    """Latency figures in ms: percentiles with bounds (None when runs are too few), mean, spread, jitter."""
+    """Latency figures in ms: percentiles with bounds (None when runs are too few), mean, spread, jitter.
+
+    The jitter is the mean absolute difference from one run to the next.
+    """
     ordered = sorted(times_ms)
     wanted = sorted({*PERCENTILES, *([also] if also is not None else [])})
-    rows: dict[str, Any] = {
-        name_of(percent): _bounded(ordered, percent) for percent in wanted
-    }
-    middle = rows["p50"]["value"] if rows["p50"] else median(ordered)
     return {
-        "percentiles": rows,
+        "percentiles": {name_of(percent): _bounded(ordered, percent) for percent in wanted},
         "median": median(ordered),
         "mean": fmean(ordered),
         "min": ordered[0],
         "max": ordered[-1],
         "sd": stdev(ordered) if len(ordered) > 1 else 0.0,
-        "jitter": _jitter(times_ms) / middle if middle else 0.0,
+        "jitter": _jitter(times_ms),
     }
 
 
@@ -123,6 +122,4 @@ def _student(freedom: int) -> float:
     if freedom <= len(table):
         return table[freedom - 1]
     z = 1.959964
-    return (
-        z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    )
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

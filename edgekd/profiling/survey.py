@@ -4,6 +4,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from edgekd import __version__
@@ -17,7 +18,7 @@ from edgekd.profiling.devices import Device, find_device
 from edgekd.profiling.host import read_host
 from edgekd.profiling.identity import identify
 from edgekd.profiling.inspection import inspect_subject
-from edgekd.profiling.measuring import Measured, Setting, Subject, drift_warning, measure
+from edgekd.profiling.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
 from edgekd.profiling.plan import Plan, make_plan
 from edgekd.profiling.subjects import find_subjects
 from edgekd.report import Reporter
@@ -80,13 +81,15 @@ def _settle(config: Profile, cores: int) -> Task:
     subjects = find_subjects(config.models, config.runs)
     if config.images is not None:
         _check_images(config, subjects)
-    rivals = {}
-    for subject in subjects if baseline else ():
-        entry = partner(baseline or {}, subject.name)
-        other = rival(entry, subject) if entry else None
-        if other is not None:
-            rivals[subject.name] = other
+    rivals = _rivals(config.baseline, baseline, subjects) if config.baseline and baseline else {}
     return Task(config, device, make_plan(config, device, cores), subjects, baseline, rivals)
+
+
+def _rivals(path: Path, baseline: dict[str, Any], subjects: Sequence[Subject]) -> dict[str, Subject]:
+    """By the name of our model, the baseline's to measure beside it."""
+    partners = [(subject, partner(baseline, subject.name)) for subject in subjects]
+    found = {ours.name: rival(entry, path.parent, ours) for ours, entry in partners if entry}
+    return {name: other for name, other in found.items() if other is not None}
 
 
 def _check_images(config: Profile, subjects: Sequence[Subject]) -> None:
@@ -102,7 +105,7 @@ def _check_images(config: Profile, subjects: Sequence[Subject]) -> None:
 
 def _announcement(task: Task) -> str:
     names = ", ".join(subject.name for subject in task.subjects)
-    each = "; ".join(f"batch {one.batch}, {one.threads} threads" for one in task.plan.settings)
+    each = "; ".join(in_words(one.batch, one.threads) for one in task.plan.settings)
     count = len(task.plan.settings) * len(task.subjects) + len(task.rivals)
     seconds = count * (task.config.warmup + task.config.duration + 1)
     return f"measuring {names} ({each}): about {seconds:.0f} s, silent so as not to disturb"

@@ -5,6 +5,7 @@ from typing import Any
 
 from edgekd.profiling.budget import Check
 from edgekd.profiling.comparison import top1_of
+from edgekd.profiling.measuring import in_words
 from edgekd.profiling.quantiles import runs_needed
 from edgekd.report import Cell, Table
 
@@ -48,7 +49,18 @@ def _latency_row(name: str, figures: Report, named: Sequence[str]) -> list[Cell]
 
 
 def _models(models: Sequence[Report]) -> Table:
-    columns = ["model", "precision", "parameters", "MACs", "size MB", "load ms", "first ms", "peak MB", "added MB", "top-1"]
+    columns = [
+        "model",
+        "precision",
+        "parameters",
+        "MACs",
+        "size MB",
+        "load ms",
+        "first ms",
+        "peak MB",
+        "added MB",
+        "top-1",
+    ]
     rows: list[list[Cell]] = []
     for model in models:
         first = model["measurements"][0]
@@ -98,9 +110,22 @@ def _checks(models: Sequence[Report]) -> Table:
         for check in map(check_of, model["checks"]):
             margin = None if check.margin is None else f"{check.margin:+.0%}"
             rows.append(
-                [model["name"], check.what, check.allowed, check.value, check.unit, margin, check.verdict, check.note]
+                [
+                    model["name"],
+                    check.what,
+                    _whole(check.allowed),
+                    check.value,
+                    check.unit,
+                    margin,
+                    check.verdict,
+                    check.note,
+                ]
             )
     return Table("Limits", ["model", "what", "limit", "measured", "unit", "margin", "verdict", "note"], rows)
+
+
+def _whole(value: float) -> float:
+    return int(value) if value == int(value) else value
 
 
 def check_of(stored: Report) -> Check:
@@ -116,12 +141,18 @@ def _changes(changes: Sequence[Report]) -> Table:
             each["before"],
             each["now"],
             each["ratio"],
-            f"{each['low']:.3f}-{each['high']:.3f}" if each["paired"] else "not paired",
+            _interval(each),
             "REGRESSED" if each["regressed"] else "ok",
         ]
         for each in changes
     ]
     return Table("Against the baseline", ["model", "what", "before", "now", "ratio", "95 %", "verdict"], rows)
+
+
+def _interval(change: Report) -> str:
+    if change["paired"]:
+        return f"{change['low']:.3f}-{change['high']:.3f}"
+    return "not paired" if change["what"].startswith("latency") else ""
 
 
 def lines_of(report: Report) -> list[str]:
@@ -138,8 +169,8 @@ def _how(report: Report) -> Iterator[str]:
             versions = each["versions"]
             yield (
                 f"{model['name']}: {each['runs']} runs in {each['seconds']:.1f} s after {each['warmup_runs']} "
-                f"for warm-up, {each['input_source']} ({each['different_inputs']} inputs in turn), batch "
-                f"{each['batch']}, {each['threads']} threads, onnxruntime {versions['onnxruntime']}, CPU"
+                f"for warm-up, {each['input_source']} ({each['different_inputs']} inputs in turn), "
+                f"{in_words(each['batch'], each['threads'])}, onnxruntime {versions['onnxruntime']}, CPU"
             )
             missing = [
                 f"{name} needs {runs_needed(float(name[1:]))} runs"
@@ -190,9 +221,8 @@ def misses(report: Report) -> list[str]:
             if check.passed is None:
                 found.append(f"{model['name']}: {check.what} is {check.note}")
             elif not check.passed:
-                found.append(
-                    f"{model['name']}: {check.what} is {check.value:.4g}, limit {check.allowed:.4g} {check.unit}".rstrip()
-                )
+                words = f"{check.what} is {check.value:.4g}, limit {check.allowed:.4g} {check.unit}".rstrip()
+                found.append(f"{model['name']}: {words}")
         parity = model["parity"]
         if parity and not parity["passed"]:
             found.append(f"{model['name']}: a logit differs by {parity['largest_difference']:.2g} from the export's")

@@ -83,6 +83,7 @@ class Service:
         self.worker: Worker | None = None
 
     def __call__(self, **command: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Answer one command."""
         if self.worker is None:
             self.worker = Worker(**command)
             return self.worker.opened

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from edgekd import config as options
 from edgekd.cache.store import checksum
-from edgekd.config import as_dict
 from edgekd.data.loader import in_order
+from edgekd.declaration import as_dict
 from edgekd.errors import MissingDependency
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import build, head_of, pooled_features

@@ -4,7 +4,8 @@ from dataclasses import fields
 from typing import TypeVar
 
 from edgekd.config import Run as RunOptions
-from edgekd.config import Shell, Training, as_dict, flag, from_dict
+from edgekd.config import Shell, Training
+from edgekd.declaration import as_dict, flag, from_dict
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.runs import Run
 
@@ -36,4 +37,4 @@ def go_on(config: Config, run: Run, command: str) -> Config:
 
 def is_finished(run: Run) -> bool:
     """Whether the run was finished before."""
-    return run.is_there and run.manifest().get("status") == "finished"
+    return bool(run.manifest().get("status") == "finished")

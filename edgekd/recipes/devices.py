@@ -30,7 +30,18 @@ def _list() -> Result:
     for device in devices:
         limits = [getattr(device.budget, name) for name in _LIMITS]
         rows.append([device.name, device.title, device.cpu.model, device.cpu.threads, device.batch, *limits])
-    columns = ["name", "device", "processor", "threads", "batch", "ms", "memory MB", "file MB", "parameters", "train min"]
+    columns = [
+        "name",
+        "device",
+        "processor",
+        "threads",
+        "batch",
+        "ms",
+        "memory MB",
+        "file MB",
+        "parameters",
+        "train min",
+    ]
     data = {"devices": [_plain(device) for device in devices]}
     lines = ["The limits are targets, not figures measured on these boards; flags of edgekd profile win over them."]
     return Result(data, [Table("Device profiles and their limits", columns, rows)], lines)

@@ -8,8 +8,9 @@ import torch
 
 from edgekd.cache.plan import check_fit
 from edgekd.cache.store import LogitCache, open_cache
-from edgekd.config import CacheLogits, Distill, as_dict
+from edgekd.config import CacheLogits, Distill
 from edgekd.data.sources import open_data
+from edgekd.declaration import as_dict
 from edgekd.errors import CacheError, nearest
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Spec
@@ -47,10 +48,10 @@ def run(config: Distill, report: Reporter) -> Result:
     method = load_method(config.method, config.set, {"temperature": config.temperature})
     place = claim(config.runs, config.name or _name(config, report), resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
-    if config.resume and is_finished(place):
-        return summary(place)
     if config.resume and place.is_there:
         config = go_on(config, place, "distill")
+        if is_finished(place):
+            return summary(place)
     taught = _from_cache(config, report) if config.cache else _from_teacher(config, report)
     data, config = taught.data, taught.config
     torch.manual_seed(config.seed)

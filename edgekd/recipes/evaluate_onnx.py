@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.config import Data, Evaluate, fill_defaults
+from edgekd.config import Data, Evaluate
+from edgekd.declaration import fill_defaults
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd import __version__
-from edgekd.config import Data, Export, from_dict
+from edgekd.config import Data, Export
 from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
+from edgekd.declaration import from_dict
 from edgekd.exporting.onnx import write_onnx
 from edgekd.exporting.parity import check, compare
 from edgekd.images.imageset import ImageData

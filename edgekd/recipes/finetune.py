@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from edgekd.config import Finetune, as_dict
+from edgekd.config import Finetune
 from edgekd.data.sources import open_data
+from edgekd.declaration import as_dict
 from edgekd.models.build import layer_groups, swap_head
 from edgekd.models.defaults import Recipe, recipe_for
 from edgekd.models.network import Network
@@ -30,10 +31,10 @@ def run(config: Finetune, report: Reporter) -> Result:
     name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-finetuned{other}"
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
-    if config.resume and is_finished(place):
-        return summary(place)
     if config.resume and place.is_there:
         config = go_on(config, place, "finetune")
+        if is_finished(place):
+            return summary(place)
     report.note(f"from: {parent.path}")
     network = load_network(parent)
     config = inherit_data(replace(config, model=str(parent.path)), parent)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekd import config as options
-from edgekd.config import fill_defaults
 from edgekd.data.sources import open_data
+from edgekd.declaration import fill_defaults
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import rebuild

@@ -2,8 +2,9 @@
 
 import torch
 
-from edgekd.config import TrainTeacher, as_dict
+from edgekd.config import TrainTeacher
 from edgekd.data.sources import open_data
+from edgekd.declaration import as_dict
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
@@ -23,10 +24,10 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     name = config.name or f"{slug(config.model)}-{data_name(config.data)}"
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
-    if config.resume and is_finished(place):
-        return summary(place)
     if config.resume and place.is_there:
         config = go_on(config, place, "train-teacher")
+        if is_finished(place):
+            return summary(place)
     data = open_data(config, report)
     torch.manual_seed(config.seed)
     network = _network(config, data, report)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgekd.cache.store import checksum
-from edgekd.config import Training, as_dict
+from edgekd.config import Training
 from edgekd.data.loader import Batches
+from edgekd.declaration import as_dict
 from edgekd.errors import DataError, Interrupted
 from edgekd.images.imageset import ImageData
 from edgekd.models.cost import macs, parameters

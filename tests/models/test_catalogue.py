@@ -25,9 +25,8 @@ def test_six_classes_give_p4s_counts() -> None:
 
 
 def test_every_count_is_a_positive_integer() -> None:
-    for row in catalogue("resnet"):
+    for row in catalogue("resnet18*"):
         assert all(type(each) is int and each > 0 for each in (row.parameters, row.macs, row.input_size))
-        break
 
 
 def test_a_part_of_a_name_finds_own_nets_and_timms() -> None:

@@ -34,7 +34,7 @@ def test_a_missing_function_is_answered_with_the_nearest(own_file: Path) -> None
     [
         ("not_a_module", "returned int, not a torch.nn.Module"),
         ("wrong_width", r"\[2, 3\] instead of logits \[2, 2\]"),
-        ("raises", "IndexError at line 17"),
+        ("raises", "IndexError at line 18"),
     ],
 )
 def test_a_bad_network_is_told_in_words(own_file: Path, function: str, told: str) -> None:

@@ -1,0 +1,45 @@
+# edgekd: `make` lists what there is. Everything runs in .venv, made by `make setup`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRA_PIP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check bench docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/ready ## make .venv with everything (EXTRA_PIP adds pip options, such as a CPU-only index)
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(EXTRA_PIP) --constraint constraints.txt --editable '.[train,report,dev]'
+	touch $@
+
+demo: setup ## the whole chain on the embedded data set, with the verdict
+	PATH="$(abspath $(BIN)):$$PATH" bash docs/demo.sh
+
+test: setup ## ruff, mypy and the default tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+test-all: setup ## every test, the slow and GPU ones too
+	$(BIN)/python -m pytest -q -m "slow or gpu or not slow"
+
+check: setup ## ruff and mypy alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## the benchmarks (minutes; ratios from interleaved runs)
+	$(BIN)/python benchmarks/plain.py
+
+docs: setup ## write the generated parts of README.md anew
+	$(BIN)/python docs/generate.py
+
+clean: ## remove .venv, caches, runs and builds
+	rm -rf $(VENV) build dist runs cache demo .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

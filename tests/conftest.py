@@ -1,0 +1,100 @@
+"""Fixtures for all tests: small image folders made by code, and the command line called in this process."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekd.cli.app import main
+
+CLASSES = ("disc", "frame", "stripes")
+SIDE = 16
+
+
+def draw(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """A noisy 16x16 RGB picture of one of three classes that any network can learn."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    masks = {
+        "disc": (y - 7.5) ** 2 + (x - 7.5) ** 2 < 25,
+        "frame": (np.minimum(y, x) < 3) | (np.maximum(y, x) > 12),
+        "stripes": y % 4 < 2,
+    }
+    picture = rng.integers(0, 60, (SIDE, SIDE, 3)) + 150 * masks[kind][..., None]
+    return picture.astype(np.uint8)
+
+
+def make_folder(root: Path, train: int = 12, test: int = 4, seed: int = 0) -> Path:
+    """An image folder with `train` and `test` pictures per class."""
+    rng = np.random.default_rng(seed)
+    for split, count in (("train", train), ("test", test)):
+        for kind in CLASSES:
+            folder = root / split / kind
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(draw(kind, rng)).save(folder / f"{number:03d}.png")
+    return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded copies of the tests stay among the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKD_CACHE", str(tmp_path_factory.mktemp("edgekd-cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 3 x 12 training and 3 x 4 test pictures; do not change it."""
+    return make_folder(tmp_path_factory.mktemp("data") / "pictures")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    """The same, for one test to change."""
+    return make_folder(tmp_path / "pictures")
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Called]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Call `edgekd` with these arguments in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Called:
+        code = main([str(each) for each in arguments])
+        captured = capsys.readouterr()
+        return Called(code, captured.out, captured.err)
+
+    return call
+
+
+QUICK = ("--threads", 1, "--precision", "fp32", "--memory-format", "channels-last", "--epochs", 1, "--batch-size", 9)
+"""Options of a training that ends within a second."""
+
+
+@pytest.fixture
+def quick() -> tuple[object, ...]:
+    """Options of a training that ends within a second."""
+    return QUICK

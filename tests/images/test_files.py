@@ -1,0 +1,125 @@
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.errors import DataError
+from edgekd.images import files as module
+from edgekd.images.decoder import Files, Form
+from edgekd.images.files import Opened, open_files
+from edgekd.images.pixels import Array
+from edgekd.report import Silent
+
+FORM = Form(16, 3)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def paths(tmp_path: Path, write: Write) -> list[str]:
+    return [str(write(tmp_path / "set" / f"{number}.png", number)) for number in range(40)]
+
+
+def opened(paths: list[str], budget_gb: float = 1.0) -> Opened:
+    return open_files(Path(paths[0]).parent, paths, FORM, budget_gb, Silent())
+
+
+def canvases(found: Opened) -> np.ndarray:
+    return found.pixels.gather(np.arange(found.pixels.shape[0]))
+
+
+def arrays(cache_folder: Path) -> list[Path]:
+    return sorted(cache_folder.glob("decoded/*/*.npy"))
+
+
+def test_the_second_start_reads_no_image(paths: list[str], cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = opened(paths)
+    monkeypatch.setattr("edgekd.images.decoder.decode", None)
+    again = opened(paths)
+    assert np.array_equal(canvases(again), canvases(first))
+    assert again.examined == first.examined
+
+
+def test_only_changed_and_new_images_are_read(paths: list[str], write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = canvases(opened(paths))
+    write(Path(paths[3]), 999)
+    os.utime(paths[3], ns=(1, 1))
+    more = [*paths, str(write(Path(paths[0]).with_name("new.png"), 7))]
+    read: list[str] = []
+    examine = module.examine
+    monkeypatch.setattr("edgekd.images.decoded.examine", lambda some, *rest: read.extend(some) or examine(some, *rest))
+    after = canvases(opened(more))
+    assert read == [paths[3], more[-1]]
+    assert np.flatnonzero((after[:40] != before).any(axis=(1, 2, 3))).tolist() == [3]
+
+
+def test_a_part_asked_for_does_not_lose_the_rest(paths: list[str], cache_folder: Path) -> None:
+    opened(paths[:10])
+    opened(paths[5:])
+    assert np.load(arrays(cache_folder)[0], mmap_mode="r").shape[0] == 40
+    assert len(arrays(cache_folder)) == 1
+
+
+def test_removed_files_leave_the_copy(paths: list[str], cache_folder: Path, write: Write) -> None:
+    opened(paths)
+    Path(paths[0]).unlink()
+    opened([*paths[1:], str(write(Path(paths[0]).with_name("new.png"), 7))])
+    assert np.load(arrays(cache_folder)[0], mmap_mode="r").shape[0] == 40
+
+
+@pytest.mark.parametrize("victim", ["*.npy", "listing.json"])
+def test_a_torn_copy_is_made_again(paths: list[str], cache_folder: Path, victim: str) -> None:
+    before = canvases(opened(paths))
+    [path] = cache_folder.glob(f"decoded/*/{victim}")
+    path.write_bytes(path.read_bytes()[:200])
+    assert np.array_equal(canvases(opened(paths)), before)
+
+
+def test_without_a_budget_nothing_is_written(paths: list[str], cache_folder: Path) -> None:
+    opened(paths, budget_gb=0)
+    assert not cache_folder.exists()
+
+
+def test_what_fits_nowhere_is_decoded_when_asked_for(
+    paths: list[str], monkeypatch: pytest.MonkeyPatch, cache_folder: Path
+) -> None:
+    expected = canvases(opened(paths))
+    monkeypatch.setattr(module, "fits_memory", lambda size: False)
+    assert np.array_equal(canvases(opened(paths)), expected)
+    monkeypatch.setenv("EDGEKD_CACHE", str(cache_folder / "other"))
+    streamed = opened(paths, budget_gb=1e-9)
+    assert isinstance(streamed.pixels, Files)
+    assert np.array_equal(streamed.pixels.gather(np.array([5, 1])), expected[[5, 1]])
+
+
+def test_in_memory_when_it_fits(paths: list[str]) -> None:
+    pixels = opened(paths).pixels
+    assert isinstance(pixels, Array)
+    assert not isinstance(pixels.array, np.memmap)
+
+
+def test_a_streamed_file_that_went_bad_is_named(paths: list[str]) -> None:
+    Path(paths[2]).write_bytes(b"gone")
+    with pytest.raises(DataError, match=r"2\.png: not an image"):
+        Files(tuple(paths), FORM).gather(np.array([2]))
+
+
+def test_a_vanished_file_is_named(paths: list[str]) -> None:
+    Path(paths[2]).unlink()
+    with pytest.raises(DataError, match=r"2\.png: cannot be read"):
+        opened(paths)
+
+
+def test_two_processes_at_once_leave_one_whole_copy(paths: list[str], cache_folder: Path) -> None:
+    expected = canvases(opened(paths, budget_gb=0))
+    with ProcessPoolExecutor(4) as pool:
+        found = list(pool.map(_opened_canvases, [paths] * 8))
+    assert all(np.array_equal(each, expected) for each in found)
+    assert len(arrays(cache_folder)) == 1
+    assert not list(cache_folder.glob("decoded/*/*.part"))
+
+
+def _opened_canvases(paths: list[str]) -> np.ndarray:
+    return canvases(opened(paths))

@@ -1,0 +1,38 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from edgekd.images.scenes import CLASSES, draw, targets_of
+
+INDEX = np.arange(300)
+
+
+def test_pictures_are_the_same_on_every_platform() -> None:
+    digest = hashlib.sha256(draw(0, INDEX, 32).tobytes() + draw(1, INDEX[:20], 17).tobytes()).hexdigest()
+    assert digest[:16] == "GOLD"
+
+
+def test_a_picture_depends_on_its_number_only() -> None:
+    together = draw(0, INDEX, 16)
+    assert np.array_equal(draw(0, INDEX[::-7], 16), together[::-7])
+    assert not np.array_equal(draw(1, INDEX, 16), together)
+
+
+def test_every_canvas_shows_the_same_scenes() -> None:
+    small = draw(0, INDEX[:50], 32).astype(float)
+    large = draw(0, INDEX[:50], 64).reshape(50, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+    alike = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(small, large, strict=True)]
+    assert np.median(alike) > 0.9
+
+
+def test_classes_take_turns() -> None:
+    assert np.bincount(targets_of(INDEX)).tolist() == [30] * len(CLASSES)
+
+
+@pytest.mark.parametrize("statistic", [np.mean, np.std])
+def test_neither_brightness_nor_contrast_gives_a_class_away(statistic: object) -> None:
+    index = np.arange(2000)
+    values = statistic(draw(0, index, 16).reshape(2000, -1), axis=1)
+    of_class = np.array([values[targets_of(index) == target].mean() for target in range(len(CLASSES))])
+    assert of_class.std() < 0.15 * values.std()

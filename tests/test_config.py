@@ -1,0 +1,60 @@
+from dataclasses import fields
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from edgekd.cli.app import COMMANDS
+from edgekd.config import Distill, TrainTeacher
+from edgekd.declaration import as_dict, choices_of, fill_defaults, from_dict
+from edgekd.errors import ConfigError, UsageError
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_help_text(name: str) -> None:
+    assert all(each.metadata["help"] for each in fields(COMMANDS[name].config))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_can_print_json(name: str) -> None:
+    assert "json" in {each.name for each in fields(COMMANDS[name].config)}
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", 1.5), ("epochs", 0), ("temperature", 0.0)])
+def test_a_value_out_of_range_is_named(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"--{name}"):
+        Distill(**{name: value})
+
+
+def test_a_wrong_choice_lists_the_right_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        Distill(store="fp8")  # type: ignore[arg-type]
+    assert caught.value.hint == "one of: fp16, fp32"
+
+
+def test_choices_are_found_inside_an_optional() -> None:
+    assert choices_of(get_type_hints(TrainTeacher)["optimizer"]) == ("sgd", "adamw")
+
+
+def test_a_config_survives_its_own_dictionary() -> None:
+    made = Distill(student="resnet8", set=("a=1",), runs=Path("elsewhere"), crop=0.0, flip=False)
+    assert from_dict(Distill, as_dict(made), "here") == made
+
+
+def test_how_a_run_is_shown_is_not_part_of_it() -> None:
+    assert not {"json", "quiet", "debug", "config"} & as_dict(TrainTeacher()).keys()
+
+
+def test_only_open_options_are_filled() -> None:
+    filled = fill_defaults(TrainTeacher(canvas=48), {"canvas": 32, "data": "cifar10"}, "here", ["canvas", "data"])
+    assert (filled.canvas, filled.data) == (48, "cifar10")
+
+
+def test_a_stored_value_of_another_kind_names_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"here: canvas"):
+        from_dict(TrainTeacher, {"canvas": "big"}, "here")
+
+
+def test_resume_and_overwrite_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="exclude"):
+        TrainTeacher(resume=True, overwrite=True)

@@ -1,0 +1,110 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from edgekd import runs
+from edgekd.errors import CheckpointError, DataError, UsageError
+from edgekd.runs import Run, atomic, claim, clear, data_name, find, newest, read_lines, slug
+
+
+def finished(root: Path, name: str, **manifest: object) -> Run:
+    run = Run(root / name)
+    run.update(status="finished", **manifest)
+    return run
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic(path) as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_existing_run_is_not_claimed(tmp_path: Path) -> None:
+    finished(tmp_path, "mine")
+    with pytest.raises(UsageError, match="exists already"):
+        claim(tmp_path, "mine", resume=False, overwrite=False)
+    assert claim(tmp_path, "mine", resume=True, overwrite=False).is_there
+
+
+def test_claiming_makes_nothing(tmp_path: Path) -> None:
+    claim(tmp_path / "runs", "new", resume=False, overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_without_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DataError, match="permission"):
+        claim(tmp_path, "new", resume=False, overwrite=False)
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(DataError, match="runs"):
+        claim(tmp_path / "runs", "new", resume=False, overwrite=False)
+
+
+def test_an_unknown_run_gets_the_nearest_names(tmp_path: Path) -> None:
+    finished(tmp_path, "resnet9-shapes")
+    with pytest.raises(CheckpointError) as caught:
+        find(tmp_path, "resnet8-shapes")
+    assert "resnet9-shapes" in caught.value.hint
+
+
+def test_a_torn_manifest_is_told(tmp_path: Path) -> None:
+    finished(tmp_path, "mine")
+    (tmp_path / "mine" / "manifest.json").write_text('{"format": 1,')
+    with pytest.raises(CheckpointError, match="JSON"):
+        find(tmp_path, "mine").manifest()
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    run = finished(tmp_path, "mine", format=runs.FORMAT + 1)
+    with pytest.raises(CheckpointError, match="newer"):
+        run.manifest()
+
+
+def test_the_newest_is_the_last_finished(tmp_path: Path) -> None:
+    for number, name in enumerate("abc"):
+        run = finished(tmp_path, name, command="x")
+        os.utime(run.path / "manifest.json", (number, number))
+    Run(tmp_path / "c").update(status="running")
+    os.utime(tmp_path / "c" / "manifest.json", (9, 9))
+    assert newest(tmp_path, lambda manifest: True) == Run(tmp_path / "b")
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    runs.append_line(path, {"epoch": 1})
+    path.write_text(path.read_text() + '{"epo')
+    assert read_lines(path) == [{"epoch": 1}]
+
+
+def test_a_cleared_folder_is_gone(tmp_path: Path) -> None:
+    finished(tmp_path, "mine")
+    clear(tmp_path / "mine")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("resnet9", "resnet9"), ("./nets/my net.py:build", "my-net-build"), ("a.b/c d", "c-d")]
+)
+def test_names_become_folder_names(name: str, folder: str) -> None:
+    assert slug(name) == folder
+
+
+@pytest.mark.parametrize(
+    ("data", "name"), [(None, "shapes"), ("cifar10", "cifar10"), ("/some/where/scenes/", "scenes")]
+)
+def test_data_has_a_short_name(data: str | None, name: str) -> None:
+    assert data_name(data) == name
+
+
+def test_manifests_are_sorted_json(tmp_path: Path) -> None:
+    text = (finished(tmp_path, "mine", b=1, a=2).path / "manifest.json").read_text()
+    assert list(json.loads(text)) == sorted(json.loads(text))

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from edgekd.config import Machine
+from edgekd.data.batch import Batch
+from edgekd.models.network import Network
+from edgekd.report import Silent
+from edgekd.training.formats import Format, choose_format, device_of, measure_step
+
+
+def step_of(network: Network):  # noqa: ANN201
+    def step(batch: Batch) -> torch.Tensor:
+        loss = network(batch.canvas).float().logsumexp(1).mean()
+        loss.backward()
+        return loss.detach()
+
+    return step
+
+
+def test_a_trial_leaves_the_network_as_it_was(network: Network, batch: Batch) -> None:
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    rng = torch.get_rng_state()
+    measure_step(Format("bf16", "channels-first"), network, batch, step_of(network))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.equal(rng, torch.get_rng_state()) and all(each.grad is None for each in network.parameters())
+
+
+def test_what_is_asked_for_is_not_measured(network: Network, batch: Batch) -> None:
+    report = Silent()
+    config = Machine(precision="bf16", memory_format="channels-first")
+    assert choose_format(config, network, batch, step_of(network), report) == Format("bf16", "channels-first")
+    assert report.notes == []
+
+
+def test_an_open_format_is_measured_and_told(network: Network, batch: Batch) -> None:
+    report = Silent()
+    form = choose_format(Machine(precision="fp32"), network, batch, step_of(network), report)
+    assert form.precision == "fp32" and "ms per step" in report.notes[0]
+
+
+def test_a_format_that_computes_something_else_is_not_taken(network: Network, batch: Batch) -> None:
+    def step(each: Batch) -> torch.Tensor:
+        wrong = torch.is_autocast_enabled("cpu")
+        return network(each.canvas).sum().float() * 0 + (100.0 if wrong else 1.0)
+
+    config = Machine(memory_format="channels-last")
+    assert choose_format(config, network, batch, step, Silent()).precision == "fp32"
+
+
+@pytest.mark.parametrize("layout", ["channels-first", "channels-last"])
+def test_the_layout_does_not_change_the_result(network: Network, batch: Batch, layout: str) -> None:
+    network.eval()
+    expected = network(batch.canvas)
+    Format("fp32", layout).apply(network)  # type: ignore[arg-type]
+    assert torch.allclose(network(batch.canvas), expected, atol=1e-5)
+    assert network.prepare(batch.canvas).is_contiguous() == (layout == "channels-first")
+
+
+def test_threads_are_set() -> None:
+    before = torch.get_num_threads()
+    device_of(Machine(threads=1))
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)

@@ -1,0 +1,90 @@
+import io
+
+import pytest
+import torch
+
+from edgekd.config import Fit
+from edgekd.data.batch import Batch
+from edgekd.models.network import Network
+from edgekd.objectives import Supervised
+from edgekd.training.formats import Format
+from edgekd.training.update import LayerRate, Update, make_optimizer
+
+SETTLED = Fit(optimizer="sgd", lr=0.1, weight_decay=0.01, warmup=0.0)
+
+
+def an_update(network: Network, **changes: object) -> Update:
+    config = Fit(**{**SETTLED.__dict__, **changes})
+    return Update(
+        Supervised(network), make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, Format()
+    )
+
+
+def test_vectors_have_no_weight_decay(network: Network) -> None:
+    optimizer = make_optimizer(SETTLED, [LayerRate(list(network.parameters()), 1.0)])
+    decays = {each.ndim > 1: group["weight_decay"] for group in optimizer.param_groups for each in group["params"]}
+    assert decays == {True: 0.01, False: 0.0}
+
+
+def test_frozen_parameters_are_left_out(network: Network) -> None:
+    network.backbone[0].requires_grad_(False)
+    optimizer = make_optimizer(SETTLED, [LayerRate(list(network.parameters()), 1.0)])
+    assert all(each.requires_grad for group in optimizer.param_groups for each in group["params"])
+
+
+def test_layers_learn_at_their_own_rates(network: Network, batch: Batch) -> None:
+    layers = [
+        LayerRate(list(network.backbone[0].parameters()), 0.0),
+        LayerRate(list(network.backbone[6].parameters()), 1.0),
+    ]
+    before = [network.backbone[0].weight.clone(), network.backbone[6].weight.clone()]
+    Update(Supervised(network), make_optimizer(SETTLED, layers), SETTLED, Format())(batch, 0.5)
+    assert torch.equal(before[0], network.backbone[0].weight) and not torch.equal(before[1], network.backbone[6].weight)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_steps_lower_the_loss(network: Network, batch: Batch, optimizer: str) -> None:
+    update = an_update(network, optimizer=optimizer, lr=0.05)
+    losses = [float(update(batch, 0.1)["ce"]) for _ in range(40)]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_the_gradient_is_clipped(network: Network, batch: Batch) -> None:
+    update = an_update(network, clip=1e-8, weight_decay=0.0)
+    before = network.backbone[6].weight.clone()
+    update(batch, 0.0)
+    assert (network.backbone[6].weight - before).abs().max() < 1e-6
+
+
+def test_without_averaging_the_network_itself_is_deployed(network: Network) -> None:
+    assert an_update(network).deployed is network
+
+
+def test_averaged_weights_lag_behind(network: Network, batch: Batch) -> None:
+    update = an_update(network, ema=0.99)
+    start = network.backbone[6].weight.clone()
+    for _ in range(5):
+        update(batch, 0.0)
+    moved = (network.backbone[6].weight - start).norm()
+    lagged = (update.deployed.backbone[6].weight - start).norm()
+    assert 0 < lagged < moved
+
+
+def test_a_restored_update_goes_on_exactly(network: Network, batch: Batch) -> None:
+    update = an_update(network, optimizer="adamw", ema=0.9)
+    update(batch, 0.0)
+    state = torch.load(saved(update), weights_only=True)
+    rng = torch.get_rng_state()
+    update(batch, 0.5)
+    expected = network.backbone[6].weight.clone()
+    update.load_state_dict(state)
+    torch.set_rng_state(rng)
+    update(batch, 0.5)
+    assert torch.equal(network.backbone[6].weight, expected)
+
+
+def saved(update: Update) -> io.BytesIO:
+    stream = io.BytesIO()
+    torch.save(update.state_dict(), stream)
+    stream.seek(0)
+    return stream
