@@ -1,6 +1,7 @@
 """The command table, the one lazy import and the one place that catches. `main` returns the exit code."""
 
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -84,12 +85,18 @@ def _console(as_json: bool = False, quiet: bool = False) -> Any:  # noqa: ANN401
     return importlib.import_module("edgekd.cli.console").Console(as_json=as_json, quiet=quiet)
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False,
-) -> None:
-    if version:
+def _tell_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"edgekd {__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="print the version and leave")
+    ] = False,
+) -> None:
+    """Options of edgekd itself."""
 
 
 class _Finished(Exception):  # noqa: N818 - not an error: carries the exit code out of Typer
@@ -155,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     except BrokenPipeError:
-        # The reader of our stdout has gone (`| head`): not an error of ours, and nothing more can be said there.
-        sys.stderr.close()
+        # The reader of our stdout has gone (`| head`): no error of ours. What Python still holds back goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0

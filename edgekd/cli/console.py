@@ -26,6 +26,15 @@ from edgekd.report import Cell, Progress, Result, Table
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often a stage speaks where no bar can be drawn."""
+
+
+class _Out(RichConsole):
+    """rich would end the process with exit code 1 when the reader of a pipe has gone; cli/app.py decides that."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 WIDE = 400
 """Columns of a table in a file or pipe, where nothing needs to wrap."""
 
@@ -38,7 +47,7 @@ class Console:
         self.quiet = quiet
         self.err = RichConsole(stderr=True, highlight=False)
         is_bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
-        self.out = RichConsole(highlight=False, width=None if is_bounded else WIDE)
+        self.out = _Out(highlight=False, width=None if is_bounded else WIDE)
 
     def say(self, text: str) -> None:
         """One line on stdout."""
@@ -74,6 +83,7 @@ class Console:
             self._write_json(result.data)
             return
         for table in result.tables:
+            self.out.print(Text(table.title, style="bold"), soft_wrap=True)
             for drawn in _drawn(table, self.out.width):
                 self.out.print(drawn)
         for line in result.lines:
@@ -154,15 +164,14 @@ def _drawn(table: Table, width: int) -> Iterator[RichTable]:
     widths = [max(map(len, column)) for column in zip(table.columns, *cells, strict=True)]
     if len(table.columns) < 3 or sum(widths) + 2 * (len(widths) - 1) <= width:
         numeric = [all(not isinstance(cell, str) for cell in column) for column in zip(*table.rows, strict=True)]
-        yield _grid(table.title, table.columns, cells, numeric or [False] * len(table.columns))
+        yield _grid(table.columns, cells, numeric or [False] * len(table.columns))
         return
-    for number, row in enumerate(cells):
-        pairs = list(zip(table.columns, row, strict=True))
-        yield _grid(table.title if number == 0 else "", ("", ""), pairs, [False, False])
+    for row in cells:
+        yield _grid(("", ""), list(zip(table.columns, row, strict=True)), [False, False])
 
 
-def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> RichTable:
-    drawn = RichTable(title=title or None, title_justify="left", box=None, pad_edge=False, title_style="bold")
+def _grid(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> RichTable:
+    drawn = RichTable(box=None, pad_edge=False)
     drawn.show_header = any(columns)
     for name, to_right in zip(columns, right, strict=True):
         drawn.add_column(name, justify="right" if to_right else "left", overflow="fold")

@@ -25,6 +25,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.index)
 
+    def first(self, count: int) -> "Batch":
+        """The first `count` images."""
+        return replace(self, canvas=self.canvas[:count], target=self.target[:count], index=self.index[:count])
+
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on `device`."""
         return replace(self, canvas=self.canvas.to(device), target=self.target.to(device))

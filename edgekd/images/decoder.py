@@ -76,7 +76,7 @@ def measure_all(paths: Sequence[str]) -> list[tuple[int, bool]]:
     def work(path: str) -> tuple[int, bool] | None:
         try:
             return measure(read(path))
-        except BadImage:
+        except (BadImage, DataError):
             return None
 
     with threads() as pool:

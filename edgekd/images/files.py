@@ -1,5 +1,6 @@
 """Image files as canvases: from memory, from the decoded copy, or decoded when asked for, whatever has room."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def _streamed(folder: Path, copy: Copy | None, stamps: tuple[Stamp, ...], form: 
     fresh = [stamp for stamp in stamps if stamp not in known]
     if fresh:
         known.update(zip(fresh, examine([stamp.path for stamp in fresh], form, None, report), strict=True))
-        if os.access(folder.parent, os.W_OK):
+        # where nothing can be written the next start tries every file again, no worse
+        with contextlib.suppress(DataError):
             save_listing(folder, Copy(tuple(known), tuple(known.values()), None), "")
     return Opened(Files(tuple(stamp.path for stamp in stamps), form), tuple(known[stamp] for stamp in stamps))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekd.images.counter import below, random_bits
 
 CLASSES = (
-    "circle", "cross", "heptagon", "hexagon", "pentagon", "square", "star5", "star6", "star7", "triangle",
+    "circle", "crescent", "cross", "ellipse", "hexagon", "pentagon", "square", "star5", "star6", "triangle",
 )  # fmt: skip
 VERSION = 1
 """Raised when the same index would give another picture."""
@@ -34,10 +34,8 @@ _POLYGONS = {
     "square": (4, 1, 0.886),
     "pentagon": (5, 1, 0.93),
     "hexagon": (6, 1, 0.952),
-    "heptagon": (7, 1, 0.965),
     "star5": (5, 2, 0.46),
     "star6": (6, 2, 0.68),
-    "star7": (7, 2, 0.78),
 }
 """Number of edge lines, which of the sorted distances counts, distance of the lines from the centre."""
 
@@ -101,15 +99,15 @@ def _paint(split: int, index: NDArray[np.int64], side: int) -> NDArray[np.uint8]
     soft = np.float32(2 / side) + dice.number(0.0, 0.04)
     picture = _textured(dice, x, y, dice.colour(0.05, 0.5))
     for _ in range(3):
-        cover = _cover(dice, dice.choice(len(CLASSES)), (0.10, 0.22, 1.0), (x, y, soft))
+        cover = _cover(dice, dice.choice(len(CLASSES)), (0.10, 0.22, 1.0, 0.0), (x, y, soft))
         picture = _lay(picture, dice.colour(0.15, 0.85), cover)
-    cover = _cover(dice, targets_of(index), (0.42, 0.65, 0.35), (x, y, soft))
+    cover = _cover(dice, targets_of(index), (0.42, 0.66, 0.35, 0.45), (x, y, soft))
     picture = _lay(picture, _textured(dice, x, y, dice.colour(0.45, 0.95)), cover)
     picture = _lay(picture, dice.colour(0.15, 0.85), _bar(dice, x, y, soft))
     picture = np.where(dice.choice(2)[:, None, None, None] == 1, 1 - picture, picture)
     cosine, sine = dice.direction()
     picture = picture * (1 + (x * cosine + y * sine) * dice.number(0.0, 0.35))[..., None]
-    picture = picture + _grain(split, index, side) * dice.number(0.02, 0.2)[..., None]
+    picture = picture + _grain(split, index, side) * dice.number(0.02, 0.12)[..., None]
     return np.clip(np.floor(picture * 256), 0, 255).astype(np.uint8)
 
 
@@ -119,7 +117,7 @@ def _textured(dice: _Dice, x: Plane, y: Plane, colour: Plane) -> Plane:
         cosine, sine = dice.direction()
         phase = (x * cosine + y * sine) * dice.number(0.5, 5) + dice.number(0, 1)
         wave = np.abs(phase - np.floor(phase) - np.float32(0.5)) * 4 - 1
-        colour = colour + wave[..., None] * dice.colour(-0.09, 0.09)
+        colour = colour + wave[..., None] * dice.colour(-0.06, 0.06)
     return colour
 
 
@@ -137,7 +135,8 @@ def _bar(dice: _Dice, x: Plane, y: Plane, soft: Plane) -> Plane:
 
 def _inside(distance: Plane, soft: Plane) -> Plane:
     """0-1 by the distance to an outline that is `soft` wide."""
-    return np.minimum(np.maximum(np.float32(0.5) - distance / soft, np.float32(0)), np.float32(1))
+    cover: Plane = np.clip(np.float32(0.5) - distance / soft, 0, 1)
+    return cover
 
 
 def _grain(split: int, index: NDArray[np.int64], side: int) -> Plane:
@@ -151,23 +150,33 @@ def _grain(split: int, index: NDArray[np.int64], side: int) -> Plane:
 def _cover(
     dice: _Dice,
     kinds: NDArray[np.int64],
-    limits: tuple[float, float, float],
+    limits: tuple[float, float, float, float],
     at: tuple[Plane, Plane, Plane],
 ) -> Plane:
-    """How much of each pixel a shape covers, 0-1; limits: least and largest radius, reach of its centre."""
-    smallest, largest, reach = limits
+    """How much of each pixel a shape covers, 0-1; limits: radius from and to, reach of its centre, most of another."""
+    smallest, largest, reach, blend = limits
     x, y, soft = at
     size = dice.number(smallest, largest)
     cosine, sine = dice.direction()
     dx, dy = x - dice.number(-reach, reach), y - dice.number(-reach, reach)
     squeeze = dice.number(0.95, 1.0) / size
     u, v = (dx * cosine + dy * sine) * squeeze, (dy * cosine - dx * sine) * squeeze
+    distance = _distances(kinds, u, v)
+    if blend:
+        other = (kinds + 1 + dice.choice(len(CLASSES) - 1)) % len(CLASSES)
+        share = dice.number(0.0, blend)
+        distance = distance + (_distances(other, u, v) - distance) * share
+    return _inside(distance * size, soft)
+
+
+def _distances(kinds: NDArray[np.int64], u: Plane, v: Plane) -> Plane:
+    """Distance of every pixel to the outline of its picture's shape."""
     distance = np.empty_like(u)
     for kind, name in enumerate(CLASSES):
         rows = np.flatnonzero(kinds == kind)
         if len(rows):
             distance[rows] = _distance(name, u[rows], v[rows])
-    return _inside(distance * size, soft)
+    return distance
 
 
 def _distance(name: str, u: Plane, v: Plane) -> Plane:
@@ -177,7 +186,12 @@ def _distance(name: str, u: Plane, v: Plane) -> Plane:
     if name == "cross":
         u, v = np.abs(u), np.abs(v)
         return np.maximum(np.minimum(u, v) - np.float32(0.42), np.maximum(u, v) - np.float32(1.15))
+    if name == "ellipse":
+        u, v = u * np.float32(0.72), v / np.float32(0.72)
     disc: Plane = np.sqrt(u * u + v * v) - 1
+    if name == "crescent":
+        bite: Plane = 1 - np.sqrt((u - np.float32(0.75)) * (u - np.float32(0.75)) + v * v)
+        return np.maximum(disc, bite)
     return disc
 
 

@@ -1,5 +1,7 @@
 """Lists of image files become a data set: canvas chosen, files decoded, bad ones named."""
 
+import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +37,13 @@ def open_trees(name: str, root: Path, trees: Mapping[str, Tree], config: Data, r
         parts["train"], parts["test"] = _hold_out(parts["train"], config)
         report.note(f"no test images in {root}: {len(parts['test'])} of train are held out for testing")
     parts["train"] = _limited((*parts["train"], *trees["train"].unlabelled, *_more_unlabelled(config)), config)
+    gone = _leave_out(_unreadable(itertools.chain(*parts.values())), config, report)
+    if gone:
+        lost = set(gone)
+        parts = {split: tuple(file for file in part if file.path not in lost) for split, part in parts.items()}
     files = [file for part in parts.values() for file in part]
     opened = open_files(root, [file.path for file in files], form, config.decoded_cache, report)
-    skipped = _bad_ones(files, opened.examined, config, report)
+    skipped = gone + _leave_out(_faulty(files, opened.examined), config, report)
     found = dict(zip(parts, _cut_up(opened, files, [len(part) for part in parts.values()]), strict=True))
     classes = trees["train"].classes
     _check_filled(classes, found, skipped)
@@ -52,7 +58,7 @@ def with_unlabelled(source: Source, config: Data, report: Reporter) -> Source:
     _, side, _, channels = source.train.pixels.shape
     paths = [file.path for file in files]
     opened = open_files(Path(str(config.unlabelled)), paths, Form(side, channels), config.decoded_cache, report)
-    skipped = _bad_ones(files, opened.examined, config, report)
+    skipped = _leave_out(_faulty(files, opened.examined), config, report)
     [part] = _cut_up(opened, files, [len(files)])
     return replace(source, train=source.train.then(part), skipped=source.skipped + skipped)
 
@@ -104,19 +110,25 @@ def _more_unlabelled(config: Data) -> tuple[File, ...]:
     return files
 
 
-def _bad_ones(files: Iterable[File], examined: Iterable[Examined], config: Data, report: Reporter) -> tuple[str, ...]:
-    """Names of the files with faults, told to the user; raises DataError for them unless they may be skipped."""
-    bad = [(file, each.fault) for file, each in zip(files, examined, strict=True) if each.fault]
+def _leave_out(bad: Mapping[str, str], config: Data, report: Reporter) -> tuple[str, ...]:
+    """Paths of bad files with their faults are told to the user; raises DataError unless they may be skipped."""
     if not bad:
         return ()
-    first, fault = bad[0]
-    more = f" (and {len(bad) - 1} more bad images)" if len(bad) > 1 else ""
+    first, fault = next(iter(bad.items()))
     if not config.skip_bad_images:
-        raise DataError(
-            f"{first.path}: {fault}{more}", "mend or remove it, or leave such files out with --skip-bad-images"
-        )
-    report.warn(f"{len(bad)} bad images left out, the first: {first.path} ({fault})")
-    return tuple(str(file.path) for file, _ in bad)
+        more = f" (and {len(bad) - 1} more bad images)" if len(bad) > 1 else ""
+        raise DataError(f"{first}: {fault}{more}", "mend or remove it, or leave such files out with --skip-bad-images")
+    report.warn(f"bad images left out: {len(bad)}; the first: {first} ({fault})")
+    return tuple(bad)
+
+
+def _unreadable(files: Iterable[File]) -> dict[str, str]:
+    words = "cannot be read (no permission, or a broken link)"
+    return {file.path: words for file in files if not os.access(file.path, os.R_OK)}
+
+
+def _faulty(files: Iterable[File], examined: Iterable[Examined]) -> dict[str, str]:
+    return {file.path: each.fault for file, each in zip(files, examined, strict=True) if each.fault}
 
 
 def _cut_up(opened: Opened, files: Sequence[File], sizes: list[int]) -> list[Part]:

@@ -6,22 +6,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def early_strides(input_size: int) -> tuple[int, ...]:
-    """Strides that bring an image to maps of about 32 pixels or less: 32 -> (), 64 -> (2,), 224 -> (2, 2, 2)."""
-    strides: tuple[int, ...] = ()
+def halvings(input_size: int) -> int:
+    """How often an image is halved on entry so that the first maps are about 32 pixels: 32 -> 0, 64 -> 1, 224 -> 3."""
+    count = 0
     while input_size > 40:
-        strides += (2,)
-        input_size = (input_size + 1) // 2
-    return strides
+        input_size, count = (input_size + 1) // 2, count + 1
+    return count
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution without bias, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+def conv_stem(inputs: int, outputs: int, input_size: int) -> nn.Sequential:
+    """A 3x3 convolution whose stride and pooling depend on the image side; its parameters do not."""
+    count = halvings(input_size)
+    pools = [nn.MaxPool2d(2) for _ in range(count - 1)]
+    return nn.Sequential(*conv_bn(inputs, outputs, stride=2 if count else 1), *pools)
 
 
 def global_pool() -> nn.Sequential:
@@ -63,14 +69,34 @@ def resnet8(classes: int, channels: int, input_size: int = 32) -> nn.Module:
     )
 
 
+class InvertedBlock(nn.Module):
+    """1x1 convolution to `hidden` channels, 3x3 depthwise, 1x1 back (MobileNetV2's block, with ReLU)."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.is_residual = stride == 1 and inputs == outputs
+        self.body = nn.Sequential(
+            *conv_bn(inputs, hidden, 1),
+            *conv_bn(hidden, hidden, 3, stride, groups=hidden),
+            nn.Conv2d(hidden, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
+        changed: Tensor = self.body(maps)
+        return maps + changed if self.is_residual else changed
+
+
 def tiny_cnn(classes: int, channels: int, input_size: int = 32) -> nn.Module:
-    """edgekd's default student: under 12,000 parameters at 10 classes (how it was chosen: docs/models.md)."""
+    """edgekd's default student: 11,210 parameters at 10 classes (how it was chosen: docs/models.md)."""
     return nn.Sequential(
         OrderedDict(
-            stem=conv_bn(channels, 12, stride=2),
-            block1=conv_bn(12, 16),
-            block2=conv_bn(16, 24, stride=2),
-            block3=conv_bn(24, 24),
+            stem=conv_stem(channels, 16, input_size),
+            shrink=nn.MaxPool2d(2),
+            block1=InvertedBlock(16, 48, 24, stride=2),
+            block2=InvertedBlock(24, 64, 24),
+            block3=InvertedBlock(24, 64, 24),
             pool=global_pool(),
             head=nn.Linear(24, classes),
         )
@@ -90,11 +116,10 @@ class Residual(nn.Module):
 
 
 def resnet9(classes: int, channels: int, input_size: int = 32) -> nn.Module:
-    """edgekd's fast teacher for small images, after the DAWNBench resnet9 at half its width."""
-    first = [conv_bn(channels, 32)]
+    """edgekd's fast teacher: DAWNBench's resnet9 with its work moved to smaller maps, for CPUs (docs/models.md)."""
     return nn.Sequential(
         OrderedDict(
-            stem=nn.Sequential(*first),
+            stem=conv_stem(channels, 32, input_size),
             stage1=nn.Sequential(conv_bn(32, 64), nn.MaxPool2d(2), Residual(64)),
             stage2=nn.Sequential(conv_bn(64, 128), nn.MaxPool2d(2)),
             stage3=nn.Sequential(conv_bn(128, 256), nn.MaxPool2d(2), Residual(256)),

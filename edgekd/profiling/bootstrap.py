@@ -91,7 +91,9 @@ def serve(stream: BinaryIO, header: "dict[str, Any]") -> int:
         archive = Path(folder, "all.tar")
         archive.write_bytes(read_exactly(stream, header["size"]))
         with tarfile.open(str(archive)) as packed:
-            packed.extractall(folder, filter="data")
+            # Debian 12's Python 3.11.2 knows no filters yet
+            checked: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            packed.extractall(folder, **checked)
         archive.unlink()
         settings = dict(os.environ, PYTHONPATH=str(Path(folder, "code")))
         command = [python, "-P", "-m", "edgekd.profiling.hosted"]

@@ -97,7 +97,7 @@ def page(report: dict[str, Any]) -> str:
         f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="data:image/png;base64,{image}">'
         for title, image in plots.draw(report)
     ]
-    data = json.dumps(report).replace("</", "<\\/")
+    data = json.dumps(report).replace("<", "\\u003c")
     parts.append(f'<script type="application/json" id="report">{data}</script>')
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>edgekd profile</title><style>{_STYLE}</style>'
     return f"{head}<body>{''.join(parts)}</body></html>\n"

@@ -113,7 +113,7 @@ def _checks(models: Sequence[Report]) -> Table:
                 [
                     model["name"],
                     check.what,
-                    _whole(check.allowed),
+                    whole(check.allowed),
                     check.value,
                     check.unit,
                     margin,
@@ -124,8 +124,9 @@ def _checks(models: Sequence[Report]) -> Table:
     return Table("Limits", ["model", "what", "limit", "measured", "unit", "margin", "verdict", "note"], rows)
 
 
-def _whole(value: float) -> float:
-    return int(value) if value == int(value) else value
+def whole(value: float | None) -> float | None:
+    """A float without fraction as an int, so that 11,999 is not shown as 1.2e+04."""
+    return int(value) if value is not None and value == int(value) else value
 
 
 def check_of(stored: Report) -> Check:

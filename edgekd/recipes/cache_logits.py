@@ -17,12 +17,14 @@ from edgekd.models.network import Network
 from edgekd.recipes.parents import load_network, teacher_and_data
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, append_line, check_writable, clear
-from edgekd.training.formats import Format, choose_format, device_of
+from edgekd.training.formats import Format, choose_format, device_of, measure_step, trial_batch
 from edgekd.training.session import describe_data
 from edgekd.training.settings import settle_views, view_recipe
 
 VIEWS = 4
-"""Views of a new cache when nothing is asked for."""
+"""Views of a new cache when nothing is asked for and the teacher is quick enough."""
+PATIENCE = 600.0
+"""Seconds that the views nobody asked for may take."""
 
 
 def run(config: CacheLogits, report: Reporter) -> Result:
@@ -68,7 +70,8 @@ def fill(teacher: Run, data: ImageData, config: CacheLogits, report: Reporter) -
         return open_cache(folder)
     network = load_network(teacher).to(device_of(config)).eval()
     if plan is None:
-        plan = _new_plan(teacher, data, config, network, report)
+        plan, seconds = _new_plan(teacher, data, config, network, report)
+        views = config.views or _affordable_views(seconds * len(data.everything), report)
         plan.save(folder)
     _write(network, data, plan, replace(config, views=views), report)
     return open_cache(folder)
@@ -96,8 +99,10 @@ def _known_plan(teacher: Run, data: ImageData, config: CacheLogits) -> Plan | No
     return plan
 
 
-def _new_plan(teacher: Run, data: ImageData, config: CacheLogits, network: Network, report: Reporter) -> Plan:
-    """Everything that decides the bytes, fixed before the first shard."""
+def _new_plan(
+    teacher: Run, data: ImageData, config: CacheLogits, network: Network, report: Reporter
+) -> tuple[Plan, float]:
+    """Everything that decides the bytes, fixed before the first shard; and the seconds an image takes."""
 
     def step(batch: Batch) -> torch.Tensor:
         with torch.inference_mode():
@@ -106,11 +111,22 @@ def _new_plan(teacher: Run, data: ImageData, config: CacheLogits, network: Netwo
 
     views = view_recipe(settle_views(config, {}))
     device = next(network.parameters()).device
-    first = next(view_in_order(data.everything, views, 0, config.batch_size, range(len(data.everything)))).to(device)
+    rows = range(len(data.everything))
+    first = next(view_in_order(data.everything, views, 0, config.batch_size, rows)).to(device)
     form = choose_format(config, network, first, step, report)
+    seconds = measure_step(form, network, trial_batch(network, first, step), step).seconds_per_image
     compute = {"precision": form.precision, "memory_format": form.memory_format, "threads": torch.get_num_threads()}
     described = describe_data(data)
-    return Plan(_describe_teacher(teacher), described, views.describe(), config.store, config.batch_size, compute)
+    plan = Plan(_describe_teacher(teacher), described, views.describe(), config.store, config.batch_size, compute)
+    return plan, seconds
+
+
+def _affordable_views(seconds_per_view: float, report: Reporter) -> int:
+    """Four views, or as many as a slow teacher sees within ten minutes, and at least one."""
+    views = max(1, min(VIEWS, int(PATIENCE / seconds_per_view)))
+    if views < VIEWS:
+        report.note(f"views: {views}, since one takes about {seconds_per_view:.0f} s (--views asks for more)")
+    return views
 
 
 def _write(network: Network, data: ImageData, plan: Plan, config: CacheLogits, report: Reporter) -> None:

@@ -12,6 +12,7 @@ from edgekd.profiling.devices import Device, find_device, names
 from edgekd.profiling.host import read_host
 from edgekd.profiling.identity import identify
 from edgekd.profiling.probing import name_of_host, profile_of_host
+from edgekd.profiling.tables import whole
 from edgekd.report import Cell, Reporter, Result, Table
 
 _LIMITS = ("max_latency_ms", "max_rss_mb", "max_size_mb", "max_params", "max_train_minutes")
@@ -28,7 +29,7 @@ def _list() -> Result:
     devices = [find_device(name) for name in names()]
     rows: list[list[Cell]] = []
     for device in devices:
-        limits = [getattr(device.budget, name) for name in _LIMITS]
+        limits = [whole(getattr(device.budget, name)) for name in _LIMITS]
         rows.append([device.name, device.title, device.cpu.model, device.cpu.threads, device.batch, *limits])
     columns = [
         "name",

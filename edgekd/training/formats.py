@@ -66,15 +66,17 @@ def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, 
     candidates = _candidates(config)
     if len(candidates) == 1:
         return candidates[0]
+    batch = trial_batch(module, batch, step)
     trials = {each: measure_step(each, module, batch, step) for each in candidates}
     expected = trials[candidates[0]].loss
     accurate = [
         each for each in candidates if abs(trials[each].loss - expected) <= LOSS_TOLERANCE * max(1, abs(expected))
     ]
     # The reference has a head start: a trial on a busy machine is noisy, and fp32 is the safe choice.
-    best = min(accurate, key=lambda each: trials[each].seconds * (0.9 if each == candidates[0] else 1))
-    times = ", ".join(f"{each.precision} {each.memory_format} {trials[each].seconds * 1000:.0f}" for each in candidates)
-    report.note(f"format: {best.precision} {best.memory_format} (ms per step: {times})")
+    best = min(accurate, key=lambda each: trials[each].seconds_per_image * (0.9 if each == candidates[0] else 1))
+    speeds = {each: 1 / trials[each].seconds_per_image for each in candidates}
+    told = ", ".join(f"{each.precision} {each.memory_format} {speeds[each]:,.0f}" for each in candidates)
+    report.note(f"format: {best.precision} {best.memory_format} (images per second in a trial: {told})")
     return best
 
 
@@ -88,9 +90,9 @@ def _candidates(config: Machine) -> list[Format]:
 
 @dataclass(frozen=True)
 class Trial:
-    """Seconds of the fastest pass and the loss of the first."""
+    """Seconds per image of the fastest pass, and the loss of the first."""
 
-    seconds: float
+    seconds_per_image: float
     loss: float
 
 
@@ -99,17 +101,29 @@ def measure_step(form: Format, module: nn.Module, batch: Batch, step: Step) -> T
     before = copy.deepcopy(module.state_dict())
     was_training = module.training
     form.apply(module)
-    times: list[float] = []
-    losses: list[float] = []
     with torch.random.fork_rng(devices=[]):
-        while len(times) < 2 or (len(times) < 8 and sum(times) < MOST_SECONDS):
-            started = time.perf_counter()
-            with form.autocast(batch.canvas.device):
-                losses.append(float(step(batch)))
-            times.append(time.perf_counter() - started)
-            if sum(times) > 4 * MOST_SECONDS:
-                break
+        trial = _time(form, batch, step)
     module.load_state_dict(before)
     module.zero_grad(set_to_none=True)
     module.train(was_training)
-    return Trial(min(times), losses[0])
+    return trial
+
+
+def _time(form: Format, batch: Batch, step: Step) -> Trial:
+    times: list[float] = []
+    losses: list[float] = []
+    while len(times) < 2 or (len(times) < 8 and sum(times) < MOST_SECONDS):
+        started = time.perf_counter()
+        with form.autocast(batch.canvas.device):
+            losses.append(float(step(batch)))
+        times.append(time.perf_counter() - started)
+        if sum(times) > MOST_SECONDS:
+            break
+    return Trial(min(times) / len(batch), losses[0])
+
+
+def trial_batch(module: nn.Module, batch: Batch, step: Step) -> Batch:
+    """The batch, or so much of it that a pass takes about a second: a large network is slow on a small machine."""
+    few = batch.first(min(len(batch), 8))
+    seconds = measure_step(Format(), module, few, step).seconds_per_image
+    return batch.first(max(len(few), min(len(batch), int(1.0 / seconds))))

@@ -11,7 +11,7 @@ from edgekd.images.views import ViewRecipe
 from edgekd.models.defaults import Recipe
 from edgekd.report import Reporter
 from edgekd.runs import available_cores
-from edgekd.training.formats import Format, choose_format, measure_step
+from edgekd.training.formats import Format, choose_format, measure_step, trial_batch
 from edgekd.training.schedule import seconds_of
 from edgekd.training.update import Objective
 
@@ -68,7 +68,7 @@ def settle_format(config: Config, objective: Objective, batch: Batch, report: Re
     fixed = replace(config, precision=form.precision, memory_format=form.memory_format)
     if config.time_limit is None or config.steps is not None:
         return fixed
-    seconds = measure_step(form, objective, batch, step).seconds
+    seconds = measure_step(form, objective, trial_batch(objective, batch, step), step).seconds_per_image * len(batch)
     steps = max(1, int(seconds_of(config.time_limit) / (seconds * 1.1)))
     report.note(f"time limit {config.time_limit}: at most {steps} steps of {seconds * 1000:.0f} ms")
     return replace(fixed, steps=steps)

@@ -92,6 +92,8 @@ def test_what_fits_nowhere_is_decoded_when_asked_for(
     streamed = opened(paths, budget_gb=1e-9)
     assert isinstance(streamed.pixels, Files)
     assert np.array_equal(streamed.pixels.gather(np.array([5, 1])), expected[[5, 1]])
+    monkeypatch.setattr(module, "examine", None)
+    assert opened(paths, budget_gb=1e-9).examined == streamed.examined
 
 
 def test_in_memory_when_it_fits(paths: list[str]) -> None:

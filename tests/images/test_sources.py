@@ -143,7 +143,14 @@ def test_bad_images_are_left_out_and_counted(pets: Path) -> None:
     assert [Path(name).name for name in data.skipped] == ["3.png", "0.png"]
     assert (len(data.everything), len(data.test)) == (19, 4)
     assert "cat/3.png" not in data.listing.paths
-    assert report.warnings[0].startswith("2 bad images left out")
+    assert report.warnings[0].startswith("bad images left out: 2;")
+
+
+def test_a_broken_link_is_a_bad_image(pets: Path) -> None:
+    (pets / "train" / "cat" / "link.png").symlink_to("nowhere.png")
+    with pytest.raises(DataError, match=r"link\.png: cannot be read"):
+        opened(pets)
+    assert len(opened(pets, skip_bad_images=True).skipped) == 1
 
 
 def test_a_class_with_bad_images_only_is_named(pets: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.models.small import early_strides, resnet8, resnet9, tiny_cnn
+from edgekd.models.small import halvings, resnet8, resnet9, tiny_cnn
 
 
 def count(net: nn.Module) -> int:
@@ -19,11 +19,15 @@ def test_tiny_cnn_stays_under_12_000_parameters() -> None:
     assert max(count(tiny_cnn(10, 3, size)) for size in (28, 32, 64, 150, 224)) < 12_000
 
 
-@pytest.mark.parametrize(
-    ("size", "strides"), [(28, ()), (32, ()), (64, (2,)), (96, (2, 2)), (150, (2, 2)), (224, (2, 2, 2))]
-)
-def test_early_strides_bring_maps_to_about_32_pixels(size: int, strides: tuple[int, ...]) -> None:
-    assert early_strides(size) == strides
+@pytest.mark.parametrize(("size", "count"), [(28, 0), (32, 0), (64, 1), (96, 2), (150, 2), (224, 3)])
+def test_halvings_bring_maps_to_about_32_pixels(size: int, count: int) -> None:
+    assert halvings(size) == count
+
+
+@pytest.mark.parametrize("make", [tiny_cnn, resnet9])
+def test_the_input_size_changes_no_parameter(make: type) -> None:
+    small, large = (make(10, 3, size).state_dict() for size in (32, 224))
+    assert {name: each.shape for name, each in small.items()} == {name: each.shape for name, each in large.items()}
 
 
 @pytest.mark.parametrize("make", [tiny_cnn, resnet8, resnet9])
@@ -47,5 +51,15 @@ def test_the_work_on_large_images_stays_near_that_on_small_ones(make: type) -> N
 @pytest.mark.parametrize("make", [tiny_cnn, resnet8, resnet9])
 def test_small_nets_use_no_activation_but_relu(make: type) -> None:
     leaves = {type(each).__name__ for each in make(10, 3, 32).modules() if not list(each.children())}
-    plain = {"Conv2d", "BatchNorm2d", "ReLU", "Linear", "Flatten", "AdaptiveAvgPool2d", "MaxPool2d", "Sequential"}
+    plain = {
+        "Conv2d",
+        "BatchNorm2d",
+        "ReLU",
+        "Linear",
+        "Flatten",
+        "AdaptiveAvgPool2d",
+        "AdaptiveMaxPool2d",
+        "MaxPool2d",
+        "Sequential",
+    }
     assert leaves <= plain

@@ -1,6 +1,7 @@
 """Small ONNX models made on the spot, with and without edgekd's own metadata."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,17 @@ def save(  # noqa: PLR0913
     return path
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as edgekd exports it, made once; not to be changed."""
+    return build(tmp_path_factory.mktemp("built") / "small" / "model.onnx", RECORD)
+
+
 @pytest.fixture
-def exported(tmp_path: Path) -> Path:
-    """A model as edgekd exports it."""
-    return build(tmp_path / "runs" / "small" / "model.onnx", RECORD)
+def exported(tmp_path: Path, built: Path) -> Path:
+    """A copy of it, with its sample."""
+    shutil.copytree(built.parent, tmp_path / "runs" / "small")
+    return tmp_path / "runs" / "small" / "model.onnx"
 
 
 @pytest.fixture

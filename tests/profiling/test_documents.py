@@ -1,5 +1,6 @@
 """Reports as files."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ from edgekd.profiling.survey import survey
 from edgekd.report import Silent
 
 
-@pytest.fixture
-def report(exported: Path) -> dict[str, Any]:
-    models = (str(exported), str(exported.parent))
+@pytest.fixture(scope="module")
+def made(built: Path) -> dict[str, Any]:
+    models = (str(built), str(built.parent))
     return survey(Profile(models=models, warmup=0.02, duration=0.1, max_params=300, operators=True), Silent())
+
+
+@pytest.fixture
+def report(made: dict[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy(made)
 
 
 def test_json_is_the_report_itself(report: dict[str, Any], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SCHEMA = json.loads(
 Maker = Callable[..., Path]
 
 
-def surveyed(*models: Path, **options: Any) -> dict[str, Any]:
+def surveyed(*models: Path, **options: Any) -> dict[str, Any]:  # noqa: ANN401
     config = Profile(models=tuple(map(str, models)), warmup=0.02, duration=0.1, **options)
     found = survey(config, Silent())
     jsonschema.validate(json.loads(json.dumps(found)), SCHEMA)
@@ -48,10 +48,10 @@ def test_without_limits_there_is_no_verdict(exported: Path) -> None:
 
 
 def test_everything_at_once_fits_the_schema(exported: Path) -> None:
-    found = surveyed(exported, exported, device="p2-constraints", threads="1,2", batch="1,2", operators=True)
+    found = surveyed(exported, exported, device="p2-constraints", threads="1,2", operators=True)
     model = found["models"][0]
     assert [(each["batch"], each["threads"]) for each in model["measurements"]] == [
-        (batch, threads) for batch in (1, 2, 100) for threads in (1, 2)
+        (batch, threads) for batch in (100,) for threads in (1, 2)
     ]
     assert (model["judged"]["batch"], model["judged"]["threads"]) == (100, 2)
     assert found["winner"]["reason"] == "the most accurate of those within the limits"

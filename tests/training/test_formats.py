@@ -35,7 +35,7 @@ def test_what_is_asked_for_is_not_measured(network: Network, batch: Batch) -> No
 def test_an_open_format_is_measured_and_told(network: Network, batch: Batch) -> None:
     report = Silent()
     form = choose_format(Machine(precision="fp32"), network, batch, step_of(network), report)
-    assert form.precision == "fp32" and "ms per step" in report.notes[0]
+    assert form.precision == "fp32" and "images per second" in report.notes[0]
 
 
 def test_a_format_that_computes_something_else_is_not_taken(network: Network, batch: Batch) -> None:

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The whole chain on the embedded data set: teacher, cached logits, student, fine-tuning, ONNX, verdict.
+# Every command prints one JSON object; this script keeps them in demo/ and reads its figures from there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rm -rf demo && mkdir demo && cd demo
+
+step() { printf '\n\033[1m$ edgekd %s\033[0m\n' "$*" >&2; edgekd "$@"; }
+read_json() { python -c 'import functools, json, sys; print(functools.reduce(lambda v, k: v[int(k) if k.isdigit() else k], sys.argv[2:], json.load(open(sys.argv[1]))))' "$@"; }
+percent() { awk -v x="$(read_json "$1" test_top1)" 'BEGIN { printf "%.2f %%", 100 * x }'; }
+
+step train-teacher --epochs 8 --json > teacher.json
+step train-teacher --model tiny-cnn --epochs 12 --name alone --json > alone.json
+step cache-logits --teacher "$(read_json teacher.json run)" --json > cache.json
+step distill --cache "$(read_json cache.json cache)" --epochs 12 --json > distilled.json
+step finetune "$(read_json distilled.json run)" --epochs 2 --json > finetuned.json
+step export "$(read_json finetuned.json run)" --json > export.json
+verdict=0
+step profile "$(read_json export.json file)" --device raspberry-pi-4 --duration 3 --json > profile.json || verdict=$?
+
+cat <<END
+
+$(read_json teacher.json model), the teacher ($(read_json teacher.json params) parameters):   $(percent teacher.json)
+tiny-cnn alone ($(read_json alone.json params) parameters):             $(percent alone.json)
+tiny-cnn distilled, the same 12 epochs:          $(percent distilled.json)
+tiny-cnn distilled and fine-tuned:               $(percent finetuned.json)
+model.onnx: $(read_json export.json size_bytes) bytes
+END
+exit "$verdict"

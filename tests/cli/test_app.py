@@ -1,0 +1,129 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd import __version__
+from edgekd.cli.app import COMMANDS
+
+TRAIN = [
+    "train-teacher",
+    "--model",
+    "custom-student",
+    "--threads",
+    "1",
+    "--precision",
+    "fp32",
+    "--memory-format",
+    "channels-last",
+]
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edgekd", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(path: Path, lines: int) -> None:
+    for _ in range(600):
+        if path.is_file() and len(path.read_text().splitlines()) >= lines:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{path} never had {lines} lines")
+
+
+def test_the_version_is_told(cli: Any) -> None:
+    assert cli("--version").out.strip() == f"edgekd {__version__}"
+
+
+def test_help_names_every_command(cli: Any) -> None:
+    called = cli("--help")
+    assert called.code == 0 and all(name in called.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(cli: Any, name: str) -> None:
+    called = cli(name, "--help")
+    assert called.code == 0 and COMMANDS[name].text in called.out and "--json" in called.out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_the_state_and_resume_ends_with_the_same_weights(
+    tmp_path: Path, folder: Path, number: int, code: int
+) -> None:
+    options = [*TRAIN, "--data", folder, "--batch-size", 3, "--epochs", 40]
+    running = start(*options, "--name", "cut", cwd=tmp_path)
+    wait_for(tmp_path / "runs" / "cut" / "metrics.jsonl", 2)
+    running.send_signal(number)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == code and "--resume" in told
+    manifest = json.loads((tmp_path / "runs" / "cut" / "manifest.json").read_text())
+    assert manifest["status"] == "interrupted"
+    for name, extra in (("cut", ["--resume"]), ("whole", [])):
+        done = start(*options, "--name", name, *extra, cwd=tmp_path)
+        assert done.wait(timeout=120) == 0, done.communicate()
+        done.communicate()
+    cut, whole = (tmp_path / "runs" / name / "model.safetensors" for name in ("cut", "whole"))
+    assert cut.read_bytes() == whole.read_bytes()
+    epochs = [
+        json.loads(line)["epoch"] for line in (tmp_path / "runs" / "cut" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert epochs == list(range(1, 41))
+
+
+def test_resume_refuses_another_recipe(cli: Any, folder: Path, quick: Any) -> None:
+    options = ("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--name", "x")
+    assert cli(*options).code == 0
+    called = cli(*options, "--resume", "--lr", 3)
+    assert called.code == 2 and "--lr is 3.0 here" in called.err
+    assert cli(*options, "--resume").code == 0
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m edgekd devices | head -1 > /dev/null; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+def test_a_bug_keeps_its_traceback(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgekd.recipes.devices.run", lambda *_: 1 // 0, raising=False)
+    with pytest.raises(ZeroDivisionError):
+        cli("devices")
+
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "timm", "onnx", "safetensors"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+from edgekd.cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_torch_distill_says_what_to_install(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, "distill"], cwd=tmp_path, capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == 4 and "pip install 'edgekd[train]'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_torch_profile_evaluate_and_predict_work(workplace: Path, folder: Path) -> None:
+    file = next((workplace / "runs").glob("*/model.onnx"))
+    image = next((folder / "test" / "disc").iterdir())
+    for arguments in (
+        ["profile", file, "--device", "raspberry-pi-4", "--duration", "0.2", "--warmup", "0"],
+        ["evaluate", file, "--data", folder],
+        ["predict", file, image],
+    ):
+        command = [sys.executable, "-c", BLOCKED, *map(str, arguments)]
+        done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, env=os.environ)
+        assert done.returncode == 0, (arguments, done.stderr)

@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd.cli.app import COMMANDS
+from edgekd.cli.options import build
+from edgekd.config import Distill, TrainTeacher
+from edgekd.errors import ConfigError
+
+TABLE = {name: row.config for name, row in COMMANDS.items()}
+
+
+def distill(text: str, place: Path, **given: Any) -> Distill:
+    path = place / "run.toml"
+    path.write_text(text)
+    made = build(Distill, "distill", {"config": path, **given}, TABLE)
+    assert isinstance(made, Distill)
+    return made
+
+
+def test_flag_over_file_over_default(tmp_path: Path) -> None:
+    made = distill("alpha = 0.9\nepochs = 7\n", tmp_path, epochs=3)
+    assert (made.alpha, made.epochs, made.temperature) == (0.9, 3, 4.0)
+
+
+def test_one_file_serves_a_chain(tmp_path: Path) -> None:
+    text = 'data = "cifar10"\nmodel = "resnet18"\n[distill]\nepochs = 5\n[train-teacher]\nepochs = 50\n'
+    made = distill(text, tmp_path)
+    assert (made.data, made.epochs) == ("cifar10", 5)
+    teacher = build(TrainTeacher, "train-teacher", {"config": tmp_path / "run.toml"}, TABLE)
+    assert isinstance(teacher, TrainTeacher) and (teacher.model, teacher.epochs) == ("resnet18", 50)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("alhpa = 0.5", "alhpa"),
+        ("[distill]\nmodel = 'x'", r"\[distill\]: unknown key 'model'"),
+        ("epochs = 'many'", "not int"),
+        ("flip = 1", "not bool"),
+        ("epochs = true", "not int"),
+        ("epochs =", "TOML"),
+    ],
+)
+def test_a_bad_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        distill(text, tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none.toml"):
+        build(Distill, "distill", {"config": tmp_path / "none.toml"}, TABLE)
+
+
+def test_another_commands_manifest_is_refused(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"command": "finetune", "config": {}}')
+    called = cli("distill", "--config", tmp_path / "manifest.json")
+    assert called.code == 3 and "edgekd finetune --config" in called.err
+
+
+def test_lists_and_whole_numbers_are_converted(tmp_path: Path) -> None:
+    made = distill('set = ["temperature=2"]\nlr = 1\nruns = "elsewhere"\n', tmp_path)
+    assert made.set == ("temperature=2",) and made.lr == 1.0 and made.runs == Path("elsewhere")
