@@ -92,7 +92,7 @@ def _cosine(step: NDArray[np.int64]) -> Plane:
 
 
 def _paint(split: int, index: NDArray[np.int64], side: int) -> NDArray[np.uint8]:
-    """Ground, small distractors, the shape, a bar in half of the pictures, then negative, light and grain."""
+    """Ground, small distractors, the shape, a bar in half of the pictures, then light and grain."""
     dice = _Dice(split, index)
     places = (np.arange(side, dtype=np.float32) * 2 + 1) / np.float32(side) - 1
     x, y = places[None, None, :], places[None, :, None]
@@ -101,10 +101,9 @@ def _paint(split: int, index: NDArray[np.int64], side: int) -> NDArray[np.uint8]
     for _ in range(3):
         cover = _cover(dice, dice.choice(len(CLASSES)), (0.10, 0.22, 1.0, 0.0), (x, y, soft))
         picture = _lay(picture, dice.colour(0.15, 0.85), cover)
-    cover = _cover(dice, targets_of(index), (0.42, 0.66, 0.35, 0.45), (x, y, soft))
+    cover = _cover(dice, targets_of(index), (0.42, 0.66, 0.35, 0.42), (x, y, soft))
     picture = _lay(picture, _textured(dice, x, y, dice.colour(0.45, 0.95)), cover)
     picture = _lay(picture, dice.colour(0.15, 0.85), _bar(dice, x, y, soft))
-    picture = np.where(dice.choice(2)[:, None, None, None] == 1, 1 - picture, picture)
     cosine, sine = dice.direction()
     picture = picture * (1 + (x * cosine + y * sine) * dice.number(0.0, 0.35))[..., None]
     picture = picture + _grain(split, index, side) * dice.number(0.02, 0.12)[..., None]

@@ -23,6 +23,9 @@ from edgekd.profiling.plan import Plan, make_plan
 from edgekd.profiling.subjects import find_subjects
 from edgekd.report import Reporter
 
+PREPROCESSING = {"classes", "canvas", "channels", "input_size", "mean", "std"}
+"""What a file must say of itself so that image files can be fed to it."""
+
 Found = dict[tuple[str, Setting], Measured]
 
 
@@ -95,7 +98,7 @@ def _rivals(path: Path, baseline: dict[str, Any], subjects: Sequence[Subject]) -
 def _check_images(config: Profile, subjects: Sequence[Subject]) -> None:
     if config.images is not None and not config.images.is_dir():
         raise DataError(f"--images {config.images}: no such folder", "give a folder with <class>/* images")
-    bare = next((each for each in subjects if not (each.file.record or {}).get("classes")), None)
+    bare = next((each for each in subjects if not PREPROCESSING <= (each.file.record or {}).keys()), None)
     if bare is not None:
         raise CheckpointError(
             f"{bare.file.path}: it does not say its classes and preprocessing, which --images needs",

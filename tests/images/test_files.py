@@ -102,12 +102,6 @@ def test_in_memory_when_it_fits(paths: list[str]) -> None:
     assert not isinstance(pixels.array, np.memmap)
 
 
-def test_a_streamed_file_that_went_bad_is_named(paths: list[str]) -> None:
-    Path(paths[2]).write_bytes(b"gone")
-    with pytest.raises(DataError, match=r"2\.png: not an image"):
-        Files(tuple(paths), FORM).gather(np.array([2]))
-
-
 def test_a_vanished_file_is_named(paths: list[str]) -> None:
     Path(paths[2]).unlink()
     with pytest.raises(DataError, match=r"2\.png: cannot be read"):

@@ -1,0 +1,115 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgekd.cache.store import open_cache
+from edgekd.config import Data
+from edgekd.data.loader import view_in_order
+from edgekd.data.sources import open_data
+from edgekd.images.views import ViewRecipe
+from edgekd.recipes.parents import load_network
+from edgekd.report import Silent
+from edgekd.runs import Run
+
+TEACHER = "custom-student-pictures"
+
+
+def manifest(place: Path, run: str) -> dict[str, Any]:
+    return json.loads((place / "runs" / run / "manifest.json").read_text())
+
+
+@pytest.fixture
+def copy(workplace: Path, tmp_path: Path) -> Path:
+    """The working folder's runs and caches, to be changed by one test."""
+    for part in ("runs", "cache"):
+        shutil.copytree(workplace / part, tmp_path / part)
+    return tmp_path
+
+
+def test_the_cache_holds_what_the_teacher_says_of_each_view(workplace: Path, folder: Path) -> None:
+    network = load_network(Run(workplace / "runs" / TEACHER)).eval()
+    data = open_data(Data(data=str(folder)), Silent())
+    cache = open_cache(workplace / "cache" / TEACHER)
+    recipe = ViewRecipe(cache.plan.views["crop"], cache.plan.views["flip"], cache.plan.views["seed"])
+    for view in range(cache.views):
+        batch = next(view_in_order(data.everything, recipe, view, 36, range(36)))
+        with torch.inference_mode():
+            said = network(batch.canvas)
+        assert torch.allclose(cache.logits(view, batch.index), said, atol=0.02, rtol=2e-3)
+
+
+def test_cached_and_live_students_are_alike(cli: Any, copy: Path, quick: Any) -> None:
+    options = ("distill", *quick, "--epochs", 2, "--teacher", TEACHER, "--json")
+    shutil.rmtree(copy / "cache")
+    assert cli("cache-logits", "--views", 2, "--store", "fp32", "--threads", 1).code == 0
+    cached = cli(*options, "--name", "cached").json
+    live = cli(*options, "--name", "live", "--live", "--view-seed", 0).json
+    assert "cache" in cached["parents"] and "cache" not in live["parents"]
+    losses = [
+        [json.loads(line)["kd"] for line in (copy / "runs" / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("cached", "live")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_missing_cache_is_written_first(cli: Any, copy: Path, quick: Any) -> None:
+    shutil.rmtree(copy / "cache")
+    called = cli("distill", *quick, "--name", "x", "--views", 1)
+    assert called.code == 0 and open_cache(copy / "cache" / TEACHER).views == 1
+
+
+def test_more_views_are_added_to_a_cache(cli: Any, copy: Path) -> None:
+    before = (copy / "cache" / TEACHER / "view-0000" / "00000.safetensors").read_bytes()
+    assert cli("cache-logits", "--views", 3, "--json").json["views"] == 3
+    assert (copy / "cache" / TEACHER / "view-0000" / "00000.safetensors").read_bytes() == before
+
+
+def test_an_interrupted_cache_goes_on_to_the_same_bytes(cli: Any, copy: Path) -> None:
+    folder = copy / "cache" / TEACHER
+    expected = {path: path.read_bytes() for path in folder.rglob("*") if path.name != "log.jsonl" and path.is_file()}
+    (folder / "manifest.json").unlink()
+    (folder / "view-0001" / "00000.safetensors").unlink()
+    assert cli("cache-logits", "--views", 2).code == 0
+    assert {path: path.read_bytes() for path in expected} == expected
+
+
+def test_a_cache_does_without_its_teacher(cli: Any, copy: Path, quick: Any) -> None:
+    shutil.rmtree(copy / "runs" / TEACHER)
+    assert cli("distill", *quick, "--cache", TEACHER, "--name", "x").code == 0
+
+
+def test_a_retrained_teacher_does_not_fit_its_old_cache(cli: Any, copy: Path, folder: Path, quick: Any) -> None:
+    train = ("train-teacher", "--model", "custom-student", "--data", folder, "--overwrite", "--seed", 5)
+    assert cli(*train, *quick).code == 0
+    called = cli("distill", *quick, "--name", "x")
+    assert called.code == 3 and "teacher weights" in called.err and "--overwrite" in called.err
+    assert not (copy / "runs" / "x").exists()
+    assert (
+        cli("cache-logits", "--overwrite", "--views", 1).code == 0 and cli("distill", *quick, "--name", "x").code == 0
+    )
+
+
+def test_other_views_than_the_caches_are_refused(cli: Any, copy: Path, quick: Any) -> None:
+    called = cli("distill", *quick, "--name", "x", "--crop", 0.25)
+    assert called.code == 3 and "crop (0.125 there, 0.25 here)" in called.err
+
+
+def test_a_name_finds_the_run_of_that_model(cli: Any, copy: Path, quick: Any) -> None:
+    called = cli("distill", "--teacher", "custom-student", *quick, "--name", "x", "--json")
+    assert called.json["parents"]["teacher"]["name"] == TEACHER
+
+
+def test_unlabelled_images_are_distilled_too(cli: Any, own_folder: Path, quick: Any) -> None:
+    shutil.move(own_folder / "train" / "disc" / "000.png", own_folder / "train" / "disc" / "moved.png")
+    unlabelled = own_folder / "train" / "_unlabelled"
+    unlabelled.mkdir()
+    for path in sorted((own_folder / "train" / "frame").iterdir())[:4]:
+        shutil.move(path, unlabelled / path.name)
+    teach = cli("train-teacher", "--model", "tiny-cnn", "--data", own_folder, *quick)
+    assert teach.code == 0, teach.err
+    called = cli("distill", "--student", "custom-student", *quick, "--json")
+    assert called.code == 0 and called.json["test_images"] == 12, called.err

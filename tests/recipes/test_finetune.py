@@ -1,0 +1,53 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+STUDENT = "tiny-cnn-from-custom-student-pictures"
+
+
+@pytest.fixture
+def copy(workplace: Path, tmp_path: Path) -> Path:
+    shutil.copytree(workplace / "runs", tmp_path / "runs")
+    return tmp_path
+
+
+def tensors(place: Path, run: str) -> dict[str, Any]:
+    return load_file(place / "runs" / run / "model.safetensors")
+
+
+def changed(place: Path, run: str) -> set[str]:
+    before, after = tensors(place, STUDENT), tensors(place, run)
+    return {
+        name
+        for name in before
+        if "num_batches" not in name and "running" not in name and not before[name].equal(after[name])
+    }
+
+
+def test_a_frozen_backbone_stays(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("finetune", STUDENT, "--name", "head", "--freeze", "backbone", *quick).code == 0
+    assert len(changed(copy, "head")) == 2
+
+
+def test_half_frozen_changes_more(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("finetune", STUDENT, "--name", "half", "--freeze", "half", *quick).code == 0
+    assert 2 < len(changed(copy, "half")) < len(tensors(copy, STUDENT))
+
+
+def test_other_data_gets_a_fresh_head(cli: Any, copy: Path, own_folder: Path, quick: Any) -> None:
+    for split in ("train", "test"):
+        shutil.rmtree(own_folder / split / "disc")
+    called = cli("finetune", STUDENT, "--data", own_folder, *quick, "--layer-decay", 0.5, "--json")
+    assert called.code == 0 and "head starts fresh" in called.err, called.err
+    run = copy / called.json["run"]
+    assert run.name == f"{STUDENT}-finetuned-pictures"
+    assert json.loads((run / "manifest.json").read_text())["model"]["classes"] == ["frame", "stripes"]
+
+
+def test_an_unknown_run_gets_the_nearest_name(cli: Any, copy: Path) -> None:
+    called = cli("finetune", "tiny-cnn-from-custom-student-picture")
+    assert called.code == 3 and STUDENT in called.err

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+OWN_NET = """
+from torch import nn
+
+def build(classes, channels, input_size):
+    features = nn.Sequential(nn.Conv2d(channels, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(features, nn.Linear(8, classes))
+"""
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    cli: Any, folder: Path, quick: Any, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        options = ("--model", "custom-student", "--data", folder, "--seed", seed, "--name", name)
+        assert cli("train-teacher", *options, *quick).code == 0
+    a, b, c = ((tmp_path / "runs" / name / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_an_own_network_goes_through(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(OWN_NET)
+    called = cli("train-teacher", "--model", "./net.py:build", "--data", folder, *quick, "--json")
+    assert called.code == 0, called.err
+    assert called.json["params"] == 8 * 27 + 8 + 8 * 3 + 3
+    assert cli("evaluate", Path(called.json["run"]).name).code == 0
+
+
+def test_a_vit_is_cut_into_small_patches(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    called = cli("train-teacher", "--model", "vit_tiny", "--data", folder, *quick, "--steps", 1, "--json")
+    assert called.code == 0, called.err
+    model = json.loads((tmp_path / called.json["run"] / "manifest.json").read_text())["model"]
+    assert model["input_size"] == 32 and model["options"]["patch_size"] == 4
+
+
+def test_a_time_limit_becomes_a_stored_number_of_steps(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    options = ("--model", "tiny-cnn", "--data", folder, "--epochs", 10_000, "--time-limit", "1s")
+    called = cli("train-teacher", *options, *quick[:6], "--batch-size", 9, "--json")
+    assert called.code == 0, called.err
+    config = json.loads((tmp_path / called.json["run"] / "manifest.json").read_text())["config"]
+    assert config["steps"] == called.json["steps"] < 30_000
+
+
+def test_training_goes_on_from_given_weights(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    options = ("train-teacher", "--model", "custom-student", "--data", folder, *quick)
+    assert cli(*options, "--name", "first").code == 0
+    weights = tmp_path / "runs" / "first" / "model.safetensors"
+    assert cli(*options, "--name", "second", "--weights", weights, "--lr", 0).code == 0
+    first, second = (load_file(tmp_path / "runs" / name / "model.safetensors") for name in ("first", "second"))
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+def test_patience_ends_a_training_that_learns_nothing(cli: Any, folder: Path, quick: Any) -> None:
+    options = ("--model", "custom-student", "--data", folder, *quick, "--epochs", 50, "--lr", 0, "--patience", 2)
+    assert cli("train-teacher", *options, "--json").json["steps"] == 3 * 3
+
+
+@pytest.mark.parametrize(
+    "options", [("--ema", 0.9), ("--clip", 0.1), ("--label-smoothing", 0.2), ("--optimizer", "sgd")]
+)
+def test_options_of_training_work(cli: Any, folder: Path, quick: Any, options: tuple[object, ...]) -> None:
+    called = cli("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, *options)
+    assert called.code == 0, called.err
