@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -60,11 +60,16 @@ COMMANDS = {
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _always("models")),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
 }
+COMPLETING = "_EDGEKD_COMPLETE"
+"""Set by the shell's completion script."""
 EXTRA_OF = {"matplotlib": "report"}
 
 
-def application() -> typer.Typer:
-    """The Typer application made of the table."""
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The Typer application made of the table.
+
+    Only commands named in `arguments` get their options: to build hundreds of them would double the time of `--help`.
+    """
     app = typer.Typer(
         name="edgekd",
         help="Distil image classifiers for edge devices, and prove that the result fits.",
@@ -75,7 +80,8 @@ def application() -> typer.Typer:
     )
     app.callback()(_root)
     for name, row in COMMANDS.items():
-        body = options.command(row.config, partial(_carry_out, name), row.text)
+        is_meant = name in arguments or COMPLETING in os.environ
+        body = options.command(row.config if is_meant else Options, partial(_carry_out, name), row.text)
         app.command(name, short_help=row.text)(body)
     return app
 
@@ -150,8 +156,9 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code (see errors.py)."""
     signal.signal(signal.SIGTERM, _terminate)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = application()(arguments, standalone_mode=False)
+        code = application(given)(given, standalone_mode=False)
     except _Finished as finished:
         return finished.code
     except typer.Abort:

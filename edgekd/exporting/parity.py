@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgekd.errors import CheckFailed
+from edgekd.profiling.session import open_session
+from edgekd.runs import available_cores
 
 BATCH = 64
 
@@ -24,7 +25,7 @@ class Parity:
 
 def compare(path: Path, inputs: NDArray[np.float32], expected: NDArray[np.float32]) -> Parity:
     """Run the file with ONNX Runtime on `inputs` [n, C, S, S] and compare with logits `expected` [n, classes]."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path, available_cores())
     name = session.get_inputs()[0].name
     parts = [session.run(None, {name: inputs[start : start + BATCH]})[0] for start in range(0, len(inputs), BATCH)]
     found = np.concatenate(parts)

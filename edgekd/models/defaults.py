@@ -22,7 +22,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     # pattern                     optimizer   lr      wd     batch epochs smoothing
     ("tiny-cnn",          Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     ("resnet8",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
-    ("resnet9",           Recipe("sgd",   0.4,  5e-4, 256,  14, 0.1)),
+    ("resnet9",           Recipe("sgd",   0.2,  5e-4, 128,  12, 0.1)),
     # P2, section 4: AdamW as torch has it, batch 100, 100 epochs.
     ("custom-*",          Recipe("adamw", 1e-3, 1e-2, 100, 100, 0.0)),
     # P4: Adam at 1e-3, batch 224, at most 15 epochs.

@@ -48,16 +48,19 @@ def _series(report: Report) -> str:
 
 
 def _trade_off(report: Report) -> str:
-    """Latency against top-1 where it is known of all models, else against size."""
+    """Median latency against top-1 where it is known of all models, else against size."""
     tops = [top1_of(model) for model in report["models"]]
     known = all(top is not None for top in tops)
     figure = Figure(figsize=(9, 4))
     axes = figure.add_subplot()
     for model, top in zip(report["models"], tops, strict=True):
-        height = top if known and top is not None else model["size_bytes"] / 1e6
-        axes.scatter(model["judged"]["latency_ms"], height)
-        axes.annotate(model["name"], (model["judged"]["latency_ms"], height))
-    axes.set(xlabel="judged latency, ms", ylabel="top-1" if known else "file size, MB")
+        size = model["size_bytes"] / 1e6
+        place = _judged(model)["latency_ms"]["median"], top if known and top is not None else size
+        axes.scatter(*place)
+        axes.annotate(f"{model['name']}, {size:.3g} MB", place, (5, 5), textcoords="offset points")
+    axes.margins(0.2)
+    axes.set_xlim(left=0)
+    axes.set(xlabel="latency p50, ms", ylabel="top-1" if known else "file size, MB")
     return _png(figure)
 
 

@@ -98,7 +98,7 @@ def _rivals(path: Path, baseline: dict[str, Any], subjects: Sequence[Subject]) -
 def _check_images(config: Profile, subjects: Sequence[Subject]) -> None:
     if config.images is not None and not config.images.is_dir():
         raise DataError(f"--images {config.images}: no such folder", "give a folder with <class>/* images")
-    bare = next((each for each in subjects if not PREPROCESSING <= (each.file.record or {}).keys()), None)
+    bare = next((each for each in subjects if not (each.file.record or {}).keys() >= PREPROCESSING), None)
     if bare is not None:
         raise CheckpointError(
             f"{bare.file.path}: it does not say its classes and preprocessing, which --images needs",

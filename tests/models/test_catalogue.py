@@ -36,7 +36,7 @@ def test_a_part_of_a_name_finds_own_nets_and_timms() -> None:
 
 
 def test_an_input_size_changes_the_macs() -> None:
-    [small], [large] = catalogue("tiny-cnn", input_size=32), catalogue("tiny-cnn", input_size=64)
+    [small], [large] = (catalogue("custom-student", input_size=size) for size in (32, 64))
     assert (small.input_size, large.input_size) == (32, 64)
     assert small.macs != large.macs
 
