@@ -47,7 +47,9 @@ class Data(Options):
     unlabelled: Path | None = option(None, "folder of images without labels, distilled like the others")
     skip_bad_images: bool = option(False, "leave out images that cannot be read, and count them")
     decoded_cache: float = option(8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0)
-    limit: int | None = option(None, "use at most this many training images (a quick trial)", low=2)
+    limit: int | None = option(
+        None, "use at most this many training images, and as many test images (a quick trial)", low=2
+    )
 
 
 @dataclass(frozen=True)

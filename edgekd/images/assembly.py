@@ -70,9 +70,9 @@ class Source:
 def assemble(source: Source, config: Data) -> ImageData:
     """Limit, split, fingerprint and measure the images of a source.
 
-    `config.limit` counts before validation is split off and leaves the test set whole.
+    `config.limit` counts before validation is split off, and as many test images are kept at most.
     """
-    train = source.train.take(limit(source.train.paths, source.train.targets, config.limit))
+    train, test = (part.take(limit(part.paths, part.targets, config.limit)) for part in (source.train, source.test))
     everything = train.whole()
     kept, val = _split(train, everything, source.val, config)
     _, side, _, channels = everything.pixels.shape
@@ -86,7 +86,7 @@ def assemble(source: Source, config: Data) -> ImageData:
         everything=everything,
         train=kept,
         val=val,
-        test=source.test.whole(),
+        test=test.whole(),
         listing=Listing(train.paths, train.hashes),
         fingerprint=_fingerprint(train, source.classes, side, channels),
         mean=mean,

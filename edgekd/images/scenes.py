@@ -14,6 +14,10 @@ from edgekd.images.counter import below, random_bits
 CLASSES = (
     "circle", "crescent", "cross", "ellipse", "hexagon", "pentagon", "square", "star5", "star6", "triangle",
 )  # fmt: skip
+TILT = 0.3
+"""Share of a turn that shapes may be turned by, half of it either way."""
+WRONG_PERCENT = 40
+"""How many of a hundred training labels are wrong; a large teacher sees through them, a tiny student less so."""
 VERSION = 1
 """Raised when the same index would give another picture."""
 
@@ -51,6 +55,16 @@ def targets_of(index: NDArray[np.int64]) -> NDArray[np.int64]:
     return index % len(CLASSES)
 
 
+def labels_of(split: int, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What these images are said to be: in training some labels are wrong, as in data that people labelled in haste."""
+    classes = targets_of(index)
+    if split:
+        return classes
+    bits = random_bits(_SEED + 3, split, index, 2)
+    others = (classes + 1 + below(bits[:, 1], len(CLASSES) - 1)) % len(CLASSES)
+    return np.where(below(bits[:, 0], 100) < WRONG_PERCENT, others, classes)
+
+
 class _Dice:
     """Uniform numbers of a chunk of images, fresh ones at each call."""
 
@@ -76,9 +90,10 @@ class _Dice:
         """One of `count`, `[n]`."""
         return below(self._take(1)[:, 0], count)
 
-    def direction(self) -> tuple[Plane, Plane]:
-        """Cosine and sine of a uniform angle, `[n, 1, 1]` each."""
-        step = self.choice(_TURN)[:, None, None]
+    def direction(self, share: float = 1.0) -> tuple[Plane, Plane]:
+        """Cosine and sine of an angle, uniform in `share` of a turn around 0, `[n, 1, 1]` each."""
+        steps = int(_TURN * share)
+        step = (self.choice(steps) - steps // 2)[:, None, None]
         return _cosine(step), _sine(step)
 
 
@@ -98,15 +113,15 @@ def _paint(split: int, index: NDArray[np.int64], side: int) -> NDArray[np.uint8]
     x, y = places[None, None, :], places[None, :, None]
     soft = np.float32(2 / side) + dice.number(0.0, 0.04)
     picture = _textured(dice, x, y, dice.colour(0.05, 0.5))
-    for _ in range(3):
+    for _ in range(2):
         cover = _cover(dice, dice.choice(len(CLASSES)), (0.10, 0.22, 1.0, 0.0), (x, y, soft))
         picture = _lay(picture, dice.colour(0.15, 0.85), cover)
-    cover = _cover(dice, targets_of(index), (0.42, 0.66, 0.35, 0.42), (x, y, soft))
+    cover = _cover(dice, targets_of(index), (0.45, 0.75, 0.3, 0.2), (x, y, soft))
     picture = _lay(picture, _textured(dice, x, y, dice.colour(0.45, 0.95)), cover)
     picture = _lay(picture, dice.colour(0.15, 0.85), _bar(dice, x, y, soft))
     cosine, sine = dice.direction()
     picture = picture * (1 + (x * cosine + y * sine) * dice.number(0.0, 0.35))[..., None]
-    picture = picture + _grain(split, index, side) * dice.number(0.02, 0.12)[..., None]
+    picture = picture + _grain(split, index, side) * dice.number(0.02, 0.10)[..., None]
     return np.clip(np.floor(picture * 256), 0, 255).astype(np.uint8)
 
 
@@ -128,7 +143,7 @@ def _lay(picture: Plane, colour: Plane, cover: Plane) -> Plane:
 def _bar(dice: _Dice, x: Plane, y: Plane, soft: Plane) -> Plane:
     """How much of each pixel a bar across the picture covers; its width is negative in most pictures."""
     cosine, sine = dice.direction()
-    distance = np.abs(x * cosine + y * sine + dice.number(-0.4, 0.4)) - dice.number(-0.12, 0.06)
+    distance = np.abs(x * cosine + y * sine + dice.number(-0.4, 0.4)) - dice.number(-0.2, 0.04)
     return _inside(distance, soft)
 
 
@@ -156,7 +171,7 @@ def _cover(
     smallest, largest, reach, blend = limits
     x, y, soft = at
     size = dice.number(smallest, largest)
-    cosine, sine = dice.direction()
+    cosine, sine = dice.direction(TILT)
     dx, dy = x - dice.number(-reach, reach), y - dice.number(-reach, reach)
     squeeze = dice.number(0.95, 1.0) / size
     u, v = (dx * cosine + dy * sine) * squeeze, (dy * cosine - dx * sine) * squeeze

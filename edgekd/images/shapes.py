@@ -38,17 +38,17 @@ def open_shapes(config: Data, report: Reporter) -> Source:
     else:
         canvases = _drawn(form, index, report)
     train, test = (
-        _part([names[split][row] for row in rows.tolist()], rows, part)
-        for (split, rows), part in zip(index.items(), _halves(canvases, index), strict=True)
+        _part([names[split][row] for row in rows.tolist()], scenes.labels_of(number, rows), part)
+        for number, ((split, rows), part) in enumerate(zip(index.items(), _halves(canvases, index), strict=True))
     )
     return Source("shapes", "shapes", scenes.CLASSES, train, None, test)
 
 
-def _part(names: Sequence[str], index: Index, canvases: Canvases) -> Part:
+def _part(names: Sequence[str], labels: Index, canvases: Canvases) -> Part:
     # a scene's pixels follow from its number, so its number stands for its content
     words = (f"shapes {scenes.VERSION} {name}".encode() for name in names)
     hashes = tuple(hashlib.blake2b(each, digest_size=16).hexdigest() for each in words)
-    return Part(Array(canvases), tuple(names), hashes, scenes.targets_of(index))
+    return Part(Array(canvases), tuple(names), hashes, labels)
 
 
 def _kept(form: Form, index: Mapping[str, Index], budget_gb: float, report: Reporter) -> Canvases:

@@ -114,5 +114,5 @@ def resnet9(classes: int, channels: int, input_size: int = 32) -> nn.Module:
     for number, (inputs, outputs) in enumerate(stages, start=1):
         stage = nn.Sequential(conv_bn(inputs, outputs), nn.MaxPool2d(2), conv_bn(outputs, outputs))
         layers.append((f"stage{number}", stage))
-    layers.append(("pool", nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())))
+    layers.append(("pool", global_pool()))
     return nn.Sequential(OrderedDict([*layers, ("head", nn.Linear(192, classes))]))
