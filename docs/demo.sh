@@ -9,10 +9,10 @@ step() { printf '\n\033[1m$ edgekd %s\033[0m\n' "$*" >&2; edgekd "$@"; }
 read_json() { python -c 'import functools, json, sys; print(functools.reduce(lambda v, k: v[int(k) if k.isdigit() else k], sys.argv[2:], json.load(open(sys.argv[1]))))' "$@"; }
 percent() { awk -v x="$(read_json "$1" test_top1)" 'BEGIN { printf "%.2f %%", 100 * x }'; }
 
-step train-teacher --epochs 8 --json > teacher.json
-step train-teacher --model tiny-cnn --epochs 12 --name alone --json > alone.json
+step train-teacher --epochs 4 --json > teacher.json
+step train-teacher --model tiny-cnn --epochs 8 --name alone --json > alone.json
 step cache-logits --teacher "$(read_json teacher.json run)" --json > cache.json
-step distill --cache "$(read_json cache.json cache)" --epochs 12 --json > distilled.json
+step distill --cache "$(read_json cache.json cache)" --epochs 8 --json > distilled.json
 step finetune "$(read_json distilled.json run)" --epochs 2 --json > finetuned.json
 step export "$(read_json finetuned.json run)" --json > export.json
 verdict=0
@@ -22,7 +22,7 @@ cat <<END
 
 $(read_json teacher.json model), the teacher ($(read_json teacher.json params) parameters):   $(percent teacher.json)
 tiny-cnn alone ($(read_json alone.json params) parameters):             $(percent alone.json)
-tiny-cnn distilled, the same 12 epochs:          $(percent distilled.json)
+tiny-cnn distilled, the same 8 epochs:           $(percent distilled.json)
 tiny-cnn distilled and fine-tuned:               $(percent finetuned.json)
 model.onnx: $(read_json export.json size_bytes) bytes
 END
