@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = application(given)(given, standalone_mode=False)
+        code = application(given)(given, standalone_mode=False, prog_name="edgekd")
     except _Finished as finished:
         return finished.code
     except typer.Abort:
