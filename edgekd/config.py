@@ -223,6 +223,11 @@ class Predict(Shell):
     top: int = option(1, "how many classes to tell per image", low=1)
     threads: int | None = option(None, "CPU threads; default: the cores this process may use", low=1, high=1024)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.model or not self.images:
+            raise UsageError("a model and images are needed", "edgekd predict RUN-OR-FILE.onnx IMAGE-OR-FOLDER...")
+
 
 @dataclass(frozen=True)
 class Models(Shell):

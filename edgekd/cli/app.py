@@ -1,5 +1,6 @@
 """The command table, the one lazy import and the one place that catches. `main` returns the exit code."""
 
+import errno
 import importlib
 import os
 import signal
@@ -16,7 +17,7 @@ import typer
 from edgekd import __version__, config
 from edgekd.cli import options
 from edgekd.declaration import Options
-from edgekd.errors import EdgekdError, Interrupted, MissingDependency
+from edgekd.errors import DataError, EdgekdError, Interrupted, MissingDependency, UsageError
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ COMMANDS = {
 }
 COMPLETING = "_EDGEKD_COMPLETE"
 """Set by the shell's completion script."""
+PLACE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Faults of the disk or of permissions, whoever met them: bad input, not a bug."""
 EXTRA_OF = {"matplotlib": "report"}
 
 
@@ -122,6 +125,11 @@ def _carry_out(name: str, given: options.Given) -> None:
         console.result(result)
     except EdgekdError as error:
         raise _Finished(_told(error, console, bool(given.get("debug")))) from error
+    except OSError as error:
+        if error.errno not in PLACE_FAULTS:
+            raise
+        problem = DataError(f"{error.filename or 'a file'}: {error.strerror}", "make room or give another place")
+        raise _Finished(_told(problem, console, bool(given.get("debug")))) from error
     except KeyboardInterrupt as error:
         stopped = Interrupted("interrupted", "call the same command again", signal.SIGINT)
         raise _Finished(_told(stopped, console, bool(given.get("debug")))) from error
@@ -164,10 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Abort:
         return 130
     except typer.TyperException as error:
-        _console().failure(
-            EdgekdError(error.format_message(), "edgekd --help, or edgekd COMMAND --help, lists what there is")
-        )
-        return 2
+        problem = UsageError(error.format_message(), "edgekd --help, or edgekd COMMAND --help, lists what there is")
+        return _told(problem, _console("--json" in given), debug=False)
     except BrokenPipeError:
         # The reader of our stdout has gone (`| head`): no error of ours. What Python still holds back goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,7 +26,7 @@ EPOCHS = 6
 
 def run(config: Finetune, report: Reporter) -> Result:
     """Fine-tune the run `config.model` and finish a run folder of its own."""
-    parent = student_run(config.model, config.runs)
+    parent = student_run(config.model, config.runs, ("distill",))
     other = f"-{data_name(config.data)}" if config.data else ""
     name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-finetuned{other}"
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)

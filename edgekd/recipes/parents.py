@@ -32,14 +32,14 @@ def load_network(run: Run) -> Network:
     return network
 
 
-def student_run(name: str | None, runs: Path) -> Run:
-    """The run named, else the newest student, else the newest run of any kind."""
+def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT) -> Run:
+    """The run named, else the newest that one of `commands` made, else the newest run of any kind."""
     if name is not None:
         run = find(runs, name)
         if run.manifest().get("status") != "finished":
             raise CheckpointError(f"{run.path}: not finished", "finish it with --resume first")
         return run
-    found = newest(runs, lambda manifest: manifest["command"] in TAUGHT) or newest(runs, lambda manifest: True)
+    found = newest(runs, lambda manifest: manifest["command"] in commands) or newest(runs, lambda manifest: True)
     if found is None:
         raise CheckpointError(f"{runs}: no finished run there", "edgekd distill makes one; or name a run")
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.config import Predict
-from edgekd.errors import DataError, UsageError
+from edgekd.errors import DataError
 from edgekd.images.canvas import SUFFIXES, BadImage, decode, strict_pillow
 from edgekd.report import Cell, Reporter, Result, Table
 
@@ -29,7 +29,7 @@ class Predictor:
 def predict(predictor: Predictor, config: Predict, report: Reporter) -> Result:
     """The likeliest classes of every image file.
 
-    Raises DataError naming a file that cannot be read, UsageError when none were given.
+    Raises DataError naming a file that cannot be read.
     """
     files = _files(config.images)
     top = min(config.top, len(predictor.classes))
@@ -52,8 +52,6 @@ def predict(predictor: Predictor, config: Predict, report: Reporter) -> Result:
 
 
 def _files(given: Sequence[Path]) -> list[Path]:
-    if not given:
-        raise UsageError("no images given", "edgekd predict MODEL IMAGE...")
     found = []
     for path in given:
         if path.is_dir():
