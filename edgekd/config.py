@@ -137,7 +137,9 @@ class Cache(Options):
     views: int | None = option(
         None, "augmented views of every image that the teacher sees; default: those there, or 4", low=1, high=1000
     )
-    store: Literal["fp16", "fp32"] = option("fp16", "number format of the stored logits")
+    store: Literal["fp16", "fp32"] | None = option(
+        None, "number format of the stored logits; default: the cache's, else fp16"
+    )
 
 
 @dataclass(frozen=True)

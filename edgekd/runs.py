@@ -124,10 +124,12 @@ def slug(name: str) -> str:
 def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
     """The run folder to write, checked but not yet made.
 
-    Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, DataError when the
-    place cannot be written.
+    Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, or something that is no
+    run, DataError when the place cannot be written.
     """
-    run = Run(root / name)
+    run = Run(root / plain_name(name))
+    if run.path.exists() and not run.is_there:
+        raise UsageError(f"{run.path}: is there, but is not a run, so it is left alone", "give another --name")
     if run.path.exists() and not (resume or overwrite):
         raise UsageError(
             f"{run.path}: this run exists already",
@@ -135,6 +137,13 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
         )
     check_writable(run.path)
     return run
+
+
+def plain_name(name: str) -> str:
+    """The name, when it is one folder's; raises UsageError for a path."""
+    if name.startswith(".") or Path(name).name != name:
+        raise UsageError(f"--name {name}: not a plain name", "give a name without / and without a dot in front")
+    return name
 
 
 def check_writable(path: Path) -> None:
@@ -167,7 +176,7 @@ def find(root: Path, name: str) -> Run:
 
 def everything(root: Path) -> list[Run]:
     """All runs in `root`, oldest first by when they were last finished or written."""
-    found = [Run(path.parent) for path in root.glob("*/manifest.json")]
+    found = [Run(path.parent) for path in root.glob("[!.]*/manifest.json")]
     return sorted(found, key=lambda run: (run.path / "manifest.json").stat().st_mtime_ns)
 
 

@@ -7,8 +7,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from edgekd import __version__, config
 from edgekd.cli import options
 from edgekd.declaration import Options
 from edgekd.errors import DataError, EdgekdError, Interrupted, MissingDependency, UsageError
+from edgekd.runs import Run
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,13 @@ def _onnx_or(name: str) -> Callable[[Any], str]:
     """ONNX files are handled without torch, by a recipe of their own (unless the data needs torchvision)."""
 
     def chosen_recipe(chosen: Any) -> str:  # noqa: ANN401
-        named = getattr(chosen, "data", None) in config.TORCHVISION_SETS
-        return f"{name}_onnx" if str(chosen.model or "").endswith(".onnx") and not named else name
+        file = Path(chosen.model or "")
+        data = getattr(chosen, "data", None)
+        beside = Run(file.parent)
+        if data is None and file.suffix == ".onnx" and beside.is_there:
+            data = beside.manifest()["data"]["options"]["data"]
+        needs_torch = name == "evaluate" and data in config.TORCHVISION_SETS
+        return f"{name}_onnx" if file.suffix == ".onnx" and not needs_torch else name
 
     return chosen_recipe
 
@@ -131,7 +138,9 @@ def _carry_out(name: str, given: options.Given) -> None:
         problem = DataError(f"{error.filename or 'a file'}: {error.strerror}", "make room or give another place")
         raise _Finished(_told(problem, console, bool(given.get("debug")))) from error
     except KeyboardInterrupt as error:
-        stopped = Interrupted("interrupted", "call the same command again", signal.SIGINT)
+        is_run = "resume" in {each.name for each in fields(row.config)}
+        again = "call the same command again" + (", with --resume once its run is there" if is_run else "")
+        stopped = Interrupted("interrupted", again, error.args[0] if error.args else signal.SIGINT)
         raise _Finished(_told(stopped, console, bool(given.get("debug")))) from error
     if result.failure is not None:
         console.failure(result.failure)
@@ -158,7 +167,8 @@ def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted("stopped by SIGTERM", "call the same command again", number)
+    # Not an Exception: code that answers any error of a library must not swallow it.
+    raise KeyboardInterrupt(number)
 
 
 def main(arguments: list[str] | None = None) -> int:

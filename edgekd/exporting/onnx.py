@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import CheckpointError
-from edgekd.runs import atomic
 
 KEY = "edgekd"
 """The metadata entry that holds everything as one JSON object."""
@@ -21,18 +20,17 @@ INPUT, OUTPUT = "input", "logits"
 
 
 def write_onnx(backbone: nn.Module, example: Tensor, path: Path, opset: int, metadata: dict[str, Any]) -> None:
-    """Write `backbone` (float [batch, C, S, S] -> [batch, classes]) with its metadata, atomically.
+    """Write `backbone` (float [batch, C, S, S] -> [batch, classes]) with its metadata.
 
     `example` is a prepared input of at least two images. Raises CheckpointError when the exporter cannot do it.
     """
     backbone.eval()
-    with atomic(path) as beside:
-        _export(backbone, example.contiguous(), beside, opset)
-        model = onnx.load(beside)
-        entry = model.metadata_props.add()
-        entry.key, entry.value = KEY, json.dumps(metadata, sort_keys=True, ensure_ascii=False)
-        onnx.checker.check_model(model)
-        onnx.save(model, beside)
+    _export(backbone, example.contiguous(), path, opset)
+    model = onnx.load(path)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, json.dumps(metadata, sort_keys=True, ensure_ascii=False)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
 
 
 def _export(backbone: nn.Module, example: Tensor, path: Path, opset: int) -> None:

@@ -32,6 +32,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.index)
 
+    def labelled(self) -> "Split":
+        """The images that have a label."""
+        known = self.targets != UNLABELLED
+        return Split(self.pixels, self.index[known], self.targets[known])
+
 
 @dataclass(frozen=True)
 class Listing:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from edgekd.errors import CheckpointError
+from edgekd.errors import CheckpointError, UsageError
 from edgekd.models.build import Start, build, head_name
 from edgekd.models.network import Images, Network
 
@@ -18,10 +18,21 @@ PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
 
 
 def load_weights(path: Path) -> State:
-    """The tensors of a .safetensors, .pt or .pth file, without wrappings and prefixes.
+    """The tensors of somebody's .safetensors, .pt or .pth file, without wrappings and prefixes.
 
     Raises CheckpointError when the file is missing, cut, of another kind, or holds no weights.
     """
+    return _without_prefix(_read(path))
+
+
+def restore_weights(network: Network, path: Path) -> None:
+    """Put a run's own weights back into its network, name by name; raises CheckpointError when they do not fit."""
+    state = _read(path)
+    _check(network, str(path), _misfit(network.backbone.state_dict(), state))
+    network.backbone.load_state_dict(state)
+
+
+def _read(path: Path) -> State:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weight file", "give a .safetensors, .pt or .pth file")
     try:
@@ -33,7 +44,7 @@ def load_weights(path: Path) -> State:
         ) from error
     if not state:
         raise CheckpointError(f"{path}: holds no weights", "save the network's state_dict()")
-    return _without_prefix(state)
+    return state
 
 
 def _load_torch(path: Path) -> State:
@@ -80,7 +91,10 @@ def apply_body(network: Network, state: State, origin: str) -> None:
 
 def classes_in(network: Network, state: State) -> int | None:
     """How many classes the classifier in these weights has; None when it is not there by that name."""
-    head = state.get(f"{head_name(network.backbone)}.weight")
+    try:
+        head = state.get(f"{head_name(network.backbone)}.weight")
+    except UsageError:
+        return None
     return None if head is None else int(head.shape[0])
 
 

@@ -23,9 +23,14 @@ def find_subjects(given: Sequence[str], root: Path) -> list[Subject]:
 def open_subject(path: Path, name: str) -> Subject:
     """The model at a path, with the sample that was exported beside it."""
     file = read_model(path)
-    sample = path.parent / SAMPLE
+    sample = sample_of(path)
     ours = file.record is not None and sample.is_file()
     return Subject(name, file, sample if ours else None)
+
+
+def sample_of(path: Path) -> Path:
+    """Where an export's sample lies: `sample.npz` beside model.onnx, `NAME.sample.npz` beside another name."""
+    return path.with_name(SAMPLE if path.name == "model.onnx" else f"{path.stem}.{SAMPLE}")
 
 
 def _path(given: str, root: Path) -> Path:

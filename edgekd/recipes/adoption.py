@@ -20,7 +20,7 @@ from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
 from edgekd.report import Reporter
-from edgekd.runs import Run, environment, slug
+from edgekd.runs import Run, environment, everything, slug
 from edgekd.training.evaluate import evaluate
 from edgekd.training.formats import Format, device_of
 from edgekd.training.keeper import save_weights
@@ -46,6 +46,10 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
 
     Raises CheckpointError (weights do not fit) or MissingDependency (they cannot be had, with the ways on).
     """
+    known = _adopted(name, data, config)
+    if known is not None:
+        report.note(f"teacher: {known.path}, made of the same weights before")
+        return known
     started = time.perf_counter()
     found = _from_file(name, data, config) if config.teacher_weights else _pretrained(name, data)
     network = found.network.to(device_of(config))
@@ -55,8 +59,8 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         report.note(f"{found.origin}: other classes than {data.name}, so a head is fitted to its features")
         fit_head(network, data, report)
     run = _free_run(config.runs / f"{slug(name)}-{data.name}")
-    save_weights(network, run.weights)
     val, test = (evaluate(network, split, BATCH, form) for split in (data.val, data.test))
+    save_weights(network, run.weights)
     result: dict[str, Any] = {"val_top1": val.top1, "test_top1": test.top1, "test_loss": test.loss}
     result |= {"test_images": test.count, "best_epoch": 0, "steps": 0, "images_per_second": 0.0}
     result |= {"train_seconds": round(time.perf_counter() - started, 2), "peak_rss_mb": peak_rss_mb()}
@@ -68,13 +72,37 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         params=parameters(network),
         macs=macs(network),
         data=describe_data(data),
-        parents={"weights": found.origin, "head": "kept" if found.has_head else "linear probe"},
+        parents=_source(name, config) | {"head": "kept" if found.has_head else "linear probe"},
         environment=environment(),
         result=result,
         weights_sha256=checksum(run.weights),
     )
     report.note(f"teacher: {run.path}, made of {found.origin}; validation accuracy {val.top1:.2%}")
     return run
+
+
+def _source(name: str, config: options.CacheLogits | options.Distill) -> dict[str, Any]:
+    """What the weights are, so that the same are not adopted twice."""
+    path = config.teacher_weights
+    if path is None or not path.is_file():
+        return {"weights": f"timm's pretrained {resolve(name)}"}
+    return {"weights": str(path), "sha256": checksum(path)}
+
+
+def _adopted(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Run | None:
+    """The run made of the same weights for the same data, if there is one."""
+    source = _source(name, config)
+    for run in reversed(everything(config.runs)):
+        manifest = run.manifest()
+        is_same = (
+            manifest.get("command") == "adopt"
+            and manifest["model"]["name"] == resolve(name)
+            and manifest["data"]["fingerprint"] == data.fingerprint
+            and source.items() <= manifest["parents"].items()
+        )
+        if is_same:
+            return run
+    return None
 
 
 def _from_file(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Candidate:

@@ -16,7 +16,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
 from edgekd.recipes.parents import load_network, teacher_and_data
 from edgekd.report import Reporter, Result, Table
-from edgekd.runs import Run, append_line, check_writable, clear
+from edgekd.runs import Run, append_line, check_writable, clear, plain_name, read_lines
 from edgekd.training.formats import Format, choose_format, device_of, measure_step, trial_batch
 from edgekd.training.session import describe_data
 from edgekd.training.settings import settle_views, view_recipe
@@ -30,6 +30,7 @@ PATIENCE = 600.0
 def run(config: CacheLogits, report: Reporter) -> Result:
     """Fill the cache of a teacher and say what it holds."""
     check_writable(config.caches)
+    plain_name(config.name or "default")
     teacher, data, config = teacher_and_data(config, report)
     started = time.perf_counter()
     cache = fill(teacher, data, config, report)
@@ -64,7 +65,8 @@ def fill(teacher: Run, data: ImageData, config: CacheLogits, report: Reporter) -
     folder = config.caches / (config.name or teacher.path.name)
     plan = _known_plan(teacher, data, config)
     there = open_cache(folder).views if plan is not None and (folder / "manifest.json").is_file() else 0
-    views = max(there, config.views or there or VIEWS)
+    begun = [row["views"] for row in read_lines(folder / "log.jsonl") if "views" in row]
+    views = max(there, config.views or there or (begun or [VIEWS])[-1])
     if plan is not None and views == there and not list(missing_shards(folder, plan, views)):
         report.note(f"cache: {folder}, {views} views")
         return open_cache(folder)
@@ -73,6 +75,7 @@ def fill(teacher: Run, data: ImageData, config: CacheLogits, report: Reporter) -
         plan, seconds = _new_plan(teacher, data, config, network, report)
         views = config.views or _affordable_views(seconds * len(data.everything), report)
         plan.save(folder)
+        append_line(folder / "log.jsonl", {"views": views})
     _write(network, data, plan, replace(config, views=views), report)
     return open_cache(folder)
 
@@ -91,8 +94,10 @@ def _known_plan(teacher: Run, data: ImageData, config: CacheLogits) -> Plan | No
         plan = read_plan(folder)
         views = view_recipe(settle_views(config, plan.views)).describe()
         check_fit(folder, plan, _describe_teacher(teacher), describe_data(data), views)
+        if config.store not in (None, plan.store):
+            raise CacheError(f"{folder}: holds {plan.store}, not {config.store}", "--overwrite makes it anew")
     except CacheError:
-        if not config.overwrite:
+        if not config.overwrite or not (folder / "plan.json").is_file():
             raise
         clear(folder)
         return None
@@ -117,7 +122,9 @@ def _new_plan(
     seconds = measure_step(form, network, trial_batch(network, first, step), step).seconds_per_image
     compute = {"precision": form.precision, "memory_format": form.memory_format, "threads": torch.get_num_threads()}
     described = describe_data(data)
-    plan = Plan(_describe_teacher(teacher), described, views.describe(), config.store, config.batch_size, compute)
+    plan = Plan(
+        _describe_teacher(teacher), described, views.describe(), config.store or "fp16", config.batch_size, compute
+    )
     return plan, seconds
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from edgekd.cache.plan import check_fit
+from edgekd.cache.plan import check_fit, read_plan
 from edgekd.cache.store import LogitCache, open_cache
 from edgekd.config import CacheLogits, Distill
 from edgekd.data.sources import open_data
@@ -17,12 +17,13 @@ from edgekd.methods.contract import Spec
 from edgekd.methods.loading import check_needs, load_method
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
+from edgekd.models.names import resolve
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_weights, build_for, load_weights
 from edgekd.objectives import Distillation
 from edgekd.recipes.cache_logits import fill
 from edgekd.recipes.continuing import go_on, is_finished
-from edgekd.recipes.parents import find_teacher, inherit_data_options, load_network, teacher_and_data
+from edgekd.recipes.parents import find_teacher, inherit_data_options, load_network, same_data, teacher_and_data
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, claim, data_name, slug
 from edgekd.teachers import Cached, Live, Teacher
@@ -74,7 +75,7 @@ def _name(config: Distill, report: Reporter) -> str:
     if isinstance(found, Run):
         manifest = found.manifest()
         return f"{slug(config.student)}-from-{slug(manifest['model']['name'])}-{manifest['data']['name']}"
-    return f"{slug(config.student)}-from-{slug(found)}-{data_name(config.data)}"
+    return f"{slug(config.student)}-from-{slug(resolve(found))}-{data_name(config.data)}"
 
 
 def _cache_folder(config: Distill) -> Path:
@@ -95,25 +96,46 @@ def _from_cache(config: Distill, report: Reporter) -> Taught:
 
 def _from_teacher(config: Distill, report: Reporter) -> Taught:
     """The teacher asked for: live, or through its cache, which is written first where it is missing."""
+    kept = None if config.live else _newest_cache(config, find_teacher(config, report))
+    if kept is not None:
+        options = read_plan(kept).data["options"]
+        config = inherit_data_options(config, options, str(kept / "plan.json"))
     teacher, data, config = teacher_and_data(config, report)
     parents = {"teacher": {"run": str(teacher.path), "sha256": teacher.manifest()["weights_sha256"]}}
     if config.live:
         network = load_network(teacher).to(device_of(config))
         form = Format("fp32", "channels-last")
         form.apply(network)
+        config = replace(config, teacher=str(teacher.path), teacher_weights=None)
         return Taught(Live(network, form), data, config, parents, None)
     shared = {each.name for each in fields(Distill)} - {"name", "overwrite", "batch_size", "resume"}
-    options = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
-    return _cached(fill(teacher, data, CacheLogits(**options), report), data, config)
+    given = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
+    name = kept.name if kept is not None else None
+    return _cached(fill(teacher, data, CacheLogits(**given, name=name), report), data, config)
+
+
+def _newest_cache(config: Distill, teacher: Run | str) -> Path | None:
+    """The newest cache of this teacher on the data asked for, finished or not."""
+    if not isinstance(teacher, Run):
+        return None
+    sha = teacher.manifest()["weights_sha256"]
+    found = []
+    for path in config.caches.glob("[!.]*/plan.json"):
+        plan = read_plan(path.parent)
+        is_wanted = config.data is None or same_data(config.data, plan.data["options"]["data"])
+        if plan.teacher["sha256"] == sha and is_wanted:
+            found.append(path)
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent if found else None
 
 
 def _cached(cache: LogitCache, data: ImageData, config: Distill) -> Taught:
     """The cache as a teacher, once it is sure that it fits; its views are the student's views."""
     config = settle_views(config, cache.plan.views)
     check_fit(cache.folder, cache.plan, None, describe_data(data), view_recipe(config).describe())
-    config = replace(config, cache=str(cache.folder))
+    views = min(config.views or cache.views, cache.views)
+    config = replace(config, cache=str(cache.folder), views=views)
     parents = {"teacher": dict(cache.plan.teacher), "cache": {"path": str(cache.folder), "plan": cache.plan.digest()}}
-    return Taught(Cached(cache), data, config, parents, cache.views)
+    return Taught(Cached(cache), data, config, parents, views)
 
 
 def _student(config: Distill, data: ImageData) -> Network:

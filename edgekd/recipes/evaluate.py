@@ -5,6 +5,7 @@ from typing import Any
 
 from edgekd.config import Evaluate
 from edgekd.data.sources import open_data
+from edgekd.declaration import fill_defaults
 from edgekd.recipes.evaluate_onnx import complete, judge
 from edgekd.recipes.parents import check_classes, inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result, Table
@@ -19,7 +20,9 @@ def run(config: Evaluate, report: Reporter) -> Result:
         return judge(config, open_data(config, report), report)
     source = student_run(config.model, config.runs)
     report.note(f"run: {source.path}")
-    config = inherit_data(config, source)
+    described = source.manifest()["data"]
+    shape = {"canvas": described["canvas"], "channels": str(described["channels"])}
+    config = fill_defaults(inherit_data(config, source), shape, str(source.path), list(shape))
     network = load_network(source).to(device_of(config))
     data = open_data(config, report)
     check_classes(source, data)

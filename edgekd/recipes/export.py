@@ -1,4 +1,4 @@
-"""`edgekd export`: a run becomes an ONNX file, compared with the network on real images before it counts."""
+"""`edgekd export`: a run becomes an ONNX file that is compared with the network on real images."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +13,12 @@ from edgekd.config import Data, Export
 from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
 from edgekd.declaration import from_dict
+from edgekd.errors import UsageError
 from edgekd.exporting.onnx import write_onnx
 from edgekd.exporting.parity import check, compare
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
+from edgekd.profiling.subjects import sample_of
 from edgekd.recipes.parents import check_classes, load_network, student_run
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
@@ -31,6 +33,8 @@ def run(config: Export, report: Reporter) -> Result:
     """Write the file, prove parity, and put a sample beside it for devices without torch."""
     source = student_run(config.model, config.runs)
     path = config.output or source.onnx
+    if path.suffix != ".onnx" or path.is_dir():
+        raise UsageError(f"--output {path}: not the name of an ONNX file", "give one that ends in .onnx")
     check_writable(path.parent)
     report.note(f"from: {source.path}")
     manifest = source.manifest()
@@ -38,9 +42,15 @@ def run(config: Export, report: Reporter) -> Result:
     data = open_data(from_dict(Data, manifest["data"]["options"], str(source.path / "manifest.json")), report)
     check_classes(source, data)
     inputs, labels, logits = _reference(network, data, config.samples)
-    write_onnx(network.backbone, torch.from_numpy(inputs[:2]), path, config.opset, describe(source, network, manifest))
-    parity = compare(path, inputs, logits)
-    with atomic(path.with_name("sample.npz")) as beside, beside.open("wb") as stream:
+    with atomic(path) as beside:
+        write_onnx(
+            network.backbone, torch.from_numpy(inputs[:2]), beside, config.opset, describe(source, network, manifest)
+        )
+        parity = compare(beside, inputs, logits)
+        failure = check(parity, path, config.tolerance)
+        if failure is not None:
+            raise failure
+    with atomic(sample_of(path)) as beside, beside.open("wb") as stream:
         np.savez(stream, inputs=inputs[:KEPT], logits=logits[:KEPT], labels=labels[:KEPT])
     facts = {
         "file": str(path),
@@ -52,7 +62,7 @@ def run(config: Export, report: Reporter) -> Result:
         "input": [None, network.spec.channels, network.spec.input_size, network.spec.input_size],
         "parity": asdict(parity),
     }
-    return Result(facts, (_table(facts, path),), failure=check(parity, path, config.tolerance))
+    return Result(facts, (_table(facts, path),))
 
 
 def _reference(network: Network, data: ImageData, count: int) -> tuple[Any, NDArray[np.int64], NDArray[np.float32]]:
@@ -105,6 +115,6 @@ def _table(facts: dict[str, Any], path: Path) -> Table:
             f"off by {parity['max_difference']:.1e} of the largest, at most",
         ),
         ("first choice agrees", f"{parity['top1_agreement']:.2%} of {parity['images']} images"),
-        ("sample", str(path.with_name("sample.npz"))),
+        ("sample", str(sample_of(path))),
     ]
     return Table("edgekd export", ("", ""), rows)

@@ -7,6 +7,7 @@ import torch
 from edgekd.config import Finetune
 from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict
+from edgekd.errors import UsageError
 from edgekd.models.build import layer_groups, swap_head
 from edgekd.models.defaults import Recipe, recipe_for
 from edgekd.models.network import Network
@@ -30,6 +31,8 @@ def run(config: Finetune, report: Reporter) -> Result:
     other = f"-{data_name(config.data)}" if config.data else ""
     name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-finetuned{other}"
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
+    if place.path.resolve() == parent.path.resolve():
+        raise UsageError(f"{place.path}: is the run to start from", "give another --name")
     given = as_dict(config)
     if config.resume and place.is_there:
         config = go_on(config, place, "finetune")
@@ -39,6 +42,7 @@ def run(config: Finetune, report: Reporter) -> Result:
     network = load_network(parent)
     config = inherit_data(replace(config, model=str(parent.path)), parent)
     data = open_data(_with_channels(config, network), report)
+    data = replace(data, train=data.train.labelled())
     torch.manual_seed(config.seed)
     if data.classes != network.spec.classes:
         report.note(f"other classes than {parent.path.name} knows, so the head starts fresh")

@@ -12,7 +12,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.models.build import rebuild
 from edgekd.models.names import resolve
 from edgekd.models.network import Network, Spec
-from edgekd.models.weights import apply_weights, load_weights
+from edgekd.models.weights import restore_weights
 from edgekd.recipes.adoption import adopt
 from edgekd.report import Reporter
 from edgekd.runs import Run, everything, find, newest
@@ -28,7 +28,7 @@ WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
 def load_network(run: Run) -> Network:
     """The network of a run with its best weights; raises CheckpointError when it cannot be had."""
     network = rebuild(Spec.from_dict(run.manifest()["model"]))
-    apply_weights(network, load_weights(run.weights), str(run.weights))
+    restore_weights(network, run.weights)
     return network
 
 
@@ -119,8 +119,10 @@ def _best_teacher(config: WithTeacher, model: str | None) -> Run:
 
 
 def check_classes(run: Run, data: ImageData) -> None:
-    """Raise CheckpointError when a run was trained on other classes than the data has."""
-    known = run.manifest()["model"]["classes"]
+    """Raise CheckpointError when a run was trained on other classes or fewer channels than the data has."""
+    known, channels = (run.manifest()["model"][key] for key in ("classes", "channels"))
+    if channels < data.channels:
+        raise CheckpointError(f"{run.path}: takes grey images, these are in colour", "give --channels 1")
     if list(known) != list(data.classes):
         raise CheckpointError(
             f"{run.path}: knows {len(known)} classes ({', '.join(known[:3])}, ...), "

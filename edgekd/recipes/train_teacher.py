@@ -1,5 +1,7 @@
 """`edgekd train-teacher`: a network learns labels."""
 
+from dataclasses import replace
+
 import torch
 
 from edgekd.config import TrainTeacher
@@ -29,6 +31,7 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
         if is_finished(place):
             return summary(place)
     data = open_data(config, report)
+    data = replace(data, train=data.train.labelled())
     torch.manual_seed(config.seed)
     network = _network(config, data, report)
     config = settle(config, recipe_for(network.spec.name), len(data.train))

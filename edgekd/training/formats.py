@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
+from edgekd.errors import MissingDependency
 from edgekd.models.network import Network
 from edgekd.report import Reporter
 
@@ -32,9 +33,7 @@ class Format:
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """The context in which forward passes run."""
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(device.type, dtype=torch.bfloat16)
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
     def apply(self, module: nn.Module) -> None:
         """Lay the weights out for this format; networks lay out their input accordingly."""
@@ -49,6 +48,10 @@ def device_of(config: Machine) -> torch.device:
     """The device asked for, or the best there is; also sets the number of CPU threads."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    if config.torch_device == "cuda" and not torch.cuda.is_available():
+        raise MissingDependency(
+            "--torch-device cuda: torch finds no CUDA device here", "leave it out, or install a CUDA build and driver"
+        )
     if config.torch_device != "auto":
         return torch.device(config.torch_device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -101,7 +104,7 @@ def measure_step(form: Format, module: nn.Module, batch: Batch, step: Step) -> T
     before = copy.deepcopy(module.state_dict())
     was_training = module.training
     form.apply(module)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         trial = _time(form, batch, step)
     module.load_state_dict(before)
     module.zero_grad(set_to_none=True)

@@ -1,5 +1,6 @@
 """What happens between steps: report, validate, keep the best, save the state, obey signals, stop early."""
 
+import math
 import signal
 import threading
 import time
@@ -128,6 +129,11 @@ class Keeper:
         score = evaluate(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
         steps = max(1, (self.record.step - 1) % self.steps_per_epoch + 1)
         epoch = -(-self.record.step // self.steps_per_epoch)
+        if not math.isfinite(score.loss):
+            raise CheckpointError(
+                f"epoch {epoch}: the validation loss is {score.loss}, so the training has diverged",
+                "a smaller --lr, or --clip 1",
+            )
         is_best = score.top1 > self.record.best_top1
         if is_best:
             self.record.best_top1, self.record.best_epoch, self.record.epochs_since_best = score.top1, epoch, 0
@@ -180,11 +186,11 @@ class Keeper:
         try:
             state: dict[str, Any] = torch.load(self.run.last, weights_only=True, map_location=self.update.device)
             self.update.load_state_dict(state["update"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+            self.record = Record(**state["record"])
+        except Exception as error:  # the unpickler answers a damaged file with errors of any kind
             raise CheckpointError(
                 f"{self.run.last}: cannot be read ({error})", "--overwrite starts the run anew"
             ) from error
-        self.record = Record(**state["record"])
         self._sums, self._images_in_epoch = state["sums"], state["images_in_epoch"]
         self.is_finished = state["finished"]
         torch.set_rng_state(state["rng"].cpu())

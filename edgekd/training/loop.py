@@ -10,6 +10,8 @@ def fit(batches: Batches, update: Update, keeper: Keeper, total_steps: int) -> N
 
     Raises Interrupted after the keeper has saved the state.
     """
+    if keeper.is_finished:
+        return
     start = keeper.step
     with keeper.watching(total_steps):
         for step, batch in zip(range(start, total_steps), batches.starting_at(start), strict=False):

@@ -14,10 +14,10 @@ from edgekd.errors import DataError, Interrupted
 from edgekd.images.imageset import ImageData
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
-from edgekd.models.weights import apply_weights, load_weights
+from edgekd.models.weights import restore_weights
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, clear, environment
-from edgekd.training.evaluate import Score, evaluate
+from edgekd.training.evaluate import evaluate
 from edgekd.training.formats import device_of
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
@@ -86,7 +86,9 @@ def describe_data(data: ImageData) -> dict[str, Any]:
 
 def _start(job: Job, network: Network, keeper: Keeper) -> None:
     """Make the run folder, or find the state to go on from."""
+    given = job.given
     if job.run.is_there and job.given["resume"]:
+        given = job.run.manifest()["given"]
         known = job.run.manifest()["data"]["fingerprint"]
         if known != job.data.fingerprint:
             raise DataError(
@@ -100,7 +102,7 @@ def _start(job: Job, network: Network, keeper: Keeper) -> None:
         command=job.command,
         status="running",
         config=as_dict(job.config),
-        given=job.given,
+        given=given,
         model=network.spec.to_dict(),
         params=parameters(network),
         macs=macs(network),
@@ -111,7 +113,7 @@ def _start(job: Job, network: Network, keeper: Keeper) -> None:
 
 
 def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
-    apply_weights(network, load_weights(job.run.weights), str(job.run.weights))
+    restore_weights(network, job.run.weights)
     score = evaluate(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
     keeper.save()
     record = keeper.record
@@ -127,10 +129,10 @@ def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
         "peak_rss_mb": peak_rss_mb(),
     }
     job.run.update(status="finished", result=result, weights_sha256=checksum(job.run.weights))
-    return summary(job.run, score)
+    return summary(job.run)
 
 
-def summary(run: Run, score: Score | None = None) -> Result:
+def summary(run: Run) -> Result:
     """The closing table and JSON object of a finished run."""
     manifest = run.manifest()
     result = manifest["result"]

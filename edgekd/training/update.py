@@ -43,6 +43,11 @@ def make_optimizer(config: Fit, layers: Iterable[LayerRate]) -> torch.optim.Opti
     return torch.optim.AdamW(groups, lr=lr, fused=True)
 
 
+def _is_frozen(module: nn.Module) -> bool:
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(each.requires_grad for each in parameters)
+
+
 class Update:
     """One optimiser step per call."""
 
@@ -53,6 +58,8 @@ class Update:
         self.form = form
         self.device = next(objective.parameters()).device
         self.steps = 0
+        # Statistics of frozen batch norms must not move either.
+        self.frozen = [each for each in objective.modules() if _is_frozen(each)]
         self.average: Network | None = copy.deepcopy(objective.deployed) if config.ema else None
 
     @property
@@ -63,6 +70,8 @@ class Update:
     def __call__(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Take one step at `progress` (0..1) and return the detached loss parts (not synchronised)."""
         self.objective.train()
+        for module in self.frozen:
+            module.eval()
         share = one_cycle(progress, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = (self.config.lr or 0.0) * group["scale"] * share

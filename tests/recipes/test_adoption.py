@@ -29,7 +29,7 @@ def test_a_weight_file_becomes_a_teacher_run(cli: Any, folder: Path, weights: Pa
     assert called.code == 0, called.err
     run = tmp_path / "runs" / "custom-student-pictures"
     manifest = json.loads((run / "manifest.json").read_text())
-    assert manifest["parents"] == {"weights": str(weights), "head": "kept"}
+    assert manifest["parents"]["weights"] == str(weights) and manifest["parents"]["head"] == "kept"
     assert called.json["parents"]["teacher"]["sha256"] == manifest["weights_sha256"]
 
 
@@ -73,3 +73,10 @@ def test_weights_without_a_model_name_are_refused(cli: Any, folder: Path, weight
 def test_a_net_that_nobody_trained_says_how(cli: Any, folder: Path) -> None:
     called = cli("distill", "--teacher", "resnet8", "--data", folder)
     assert called.code == 4 and "train-teacher --model resnet8" in called.err
+
+
+def test_the_same_weights_are_adopted_once(cli: Any, folder: Path, weights: Path, tmp_path: Path) -> None:
+    options = ("--teacher", "custom-student", "--teacher-weights", weights, "--data", folder, "--views", 1)
+    for _ in range(2):
+        assert cli("cache-logits", *options).code == 0
+    assert [each.name for each in (tmp_path / "runs").iterdir()] == ["custom-student-pictures"]

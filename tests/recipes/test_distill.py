@@ -113,3 +113,15 @@ def test_unlabelled_images_are_distilled_too(cli: Any, own_folder: Path, quick: 
     assert teach.code == 0, teach.err
     called = cli("distill", "--student", "custom-student", *quick, "--json")
     assert called.code == 0 and called.json["test_images"] == 12, called.err
+
+
+def test_the_newest_cache_of_the_teacher_brings_its_own_options(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("cache-logits", "--limit", 18, "--name", "small", "--views", 1, "--threads", 1).code == 0
+    called = cli("distill", *quick, "--name", "x", "--json")
+    assert called.code == 0 and called.json["parents"]["cache"]["path"] == "cache/small", called.err
+
+
+def test_another_store_is_refused_and_overwritten(cli: Any, copy: Path) -> None:
+    called = cli("cache-logits", "--store", "fp32")
+    assert called.code == 3 and "fp16" in called.err
+    assert cli("cache-logits", "--store", "fp32", "--views", 1, "--overwrite", "--json").json["store"] == "fp32"

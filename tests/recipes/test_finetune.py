@@ -51,3 +51,14 @@ def test_other_data_gets_a_fresh_head(cli: Any, copy: Path, own_folder: Path, qu
 def test_an_unknown_run_gets_the_nearest_name(cli: Any, copy: Path) -> None:
     called = cli("finetune", "tiny-cnn-from-custom-student-picture")
     assert called.code == 3 and STUDENT in called.err
+
+
+def test_statistics_of_frozen_layers_stay(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("finetune", STUDENT, "--name", "head", "--freeze", "backbone", *quick, "--lr", 0).code == 0
+    before, after = tensors(copy, STUDENT), tensors(copy, "head")
+    assert all(before[name].equal(after[name]) for name in before)
+
+
+def test_a_run_is_not_overwritten_by_its_own_child(cli: Any, copy: Path) -> None:
+    called = cli("finetune", STUDENT, "--name", STUDENT, "--overwrite")
+    assert called.code == 2 and (copy / "runs" / STUDENT / "model.safetensors").is_file()

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 OWN_NET = """
@@ -67,3 +68,53 @@ def test_patience_ends_a_training_that_learns_nothing(cli: Any, folder: Path, qu
 def test_options_of_training_work(cli: Any, folder: Path, quick: Any, options: tuple[object, ...]) -> None:
     called = cli("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, *options)
     assert called.code == 0, called.err
+
+
+PREFIXED = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.model = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Conv2d(3, classes, 2), nn.Flatten())
+
+    def forward(self, x):
+        return self.model(x)
+"""
+
+
+def test_names_of_an_own_network_are_kept_and_its_end_need_not_be_linear(
+    cli: Any, folder: Path, quick: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(PREFIXED)
+    called = cli("train-teacher", "--model", "./net.py:Net", "--data", folder, *quick, "--json")
+    assert called.code == 0, called.err
+    assert all(name.startswith("model.") for name in load_file(tmp_path / called.json["run"] / "model.safetensors"))
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden"])
+def test_a_name_is_one_folder(cli: Any, folder: Path, quick: Any, name: str) -> None:
+    options = ("--model", "tiny-cnn", "--data", folder, *quick, "--name", name, "--overwrite")
+    assert cli("train-teacher", *options).code == 2
+
+
+def test_a_folder_that_is_no_run_is_left_alone(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "photos").mkdir(parents=True)
+    (tmp_path / "runs" / "photos" / "holiday.jpg").write_text("")
+    for how in ("--overwrite", "--resume"):
+        options = ("--model", "tiny-cnn", "--data", folder, *quick, "--name", "photos", how)
+        assert cli("train-teacher", *options).code == 2
+    assert (tmp_path / "runs" / "photos" / "holiday.jpg").is_file()
+
+
+def test_a_diverged_training_ends_in_words(cli: Any, folder: Path, quick: Any) -> None:
+    options = ("--model", "custom-student", "--data", folder, *quick, "--optimizer", "sgd", "--lr", 1e30)
+    called = cli("train-teacher", *options)
+    assert called.code == 3 and "diverged" in called.err
+
+
+def test_cuda_without_a_device_is_told(cli: Any, folder: Path, quick: Any) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    called = cli("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--torch-device", "cuda")
+    assert called.code == 4 and "CUDA" in called.err
