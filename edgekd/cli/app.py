@@ -123,28 +123,34 @@ class _Finished(Exception):  # noqa: N818 - not an error: carries the exit code 
 
 def _carry_out(name: str, given: options.Given) -> None:
     row = COMMANDS[name]
+    debug = bool(given.get("debug"))
     console = _console(bool(given.get("json")), bool(given.get("quiet")))
     try:
         chosen: Any = options.build(row.config, name, given, {key: each.config for key, each in COMMANDS.items()})
-        console = _console(chosen.json, chosen.quiet)
-        recipe = _load(row.recipe(chosen))
-        result = recipe.run(chosen, console)
+        debug, console = chosen.debug, _console(chosen.json, chosen.quiet)
+        result = _load(row.recipe(chosen)).run(chosen, console)
         console.result(result)
-    except EdgekdError as error:
-        raise _Finished(_told(error, console, bool(given.get("debug")))) from error
-    except OSError as error:
-        if error.errno not in PLACE_FAULTS:
+    except (EdgekdError, OSError, KeyboardInterrupt) as error:
+        problem = _in_words(error, row)
+        if problem is None:
             raise
-        problem = DataError(f"{error.filename or 'a file'}: {error.strerror}", "make room or give another place")
-        raise _Finished(_told(problem, console, bool(given.get("debug")))) from error
-    except KeyboardInterrupt as error:
-        is_run = "resume" in {each.name for each in fields(row.config)}
-        again = "call the same command again" + (", with --resume once its run is there" if is_run else "")
-        stopped = Interrupted("interrupted", again, error.args[0] if error.args else signal.SIGINT)
-        raise _Finished(_told(stopped, console, bool(given.get("debug")))) from error
+        raise _Finished(_told(problem, console, debug)) from error
     if result.failure is not None:
         console.failure(result.failure)
         raise _Finished(result.failure.exit_code)
+
+
+def _in_words(error: BaseException, row: Command) -> EdgekdError | None:
+    """The expected failure behind an exception; None for a bug."""
+    if isinstance(error, EdgekdError):
+        return error
+    if isinstance(error, OSError):
+        if error.errno not in PLACE_FAULTS:
+            return None
+        return DataError(f"{error.filename or 'a file'}: {error.strerror}", "make room or give another place")
+    is_run = "resume" in {each.name for each in fields(row.config)}
+    again = "call the same command again" + (", with --resume once its run is there" if is_run else "")
+    return Interrupted("interrupted", again, error.args[0] if error.args else signal.SIGINT)
 
 
 def _load(recipe: str) -> Any:  # noqa: ANN401

@@ -13,6 +13,8 @@ from edgekd.profiling.preprocessing import prepare
 from edgekd.profiling.session import open_session
 from edgekd.runs import available_cores
 
+NEEDED = {"classes", "canvas", "channels", "input_size", "mean", "std"}
+
 
 @dataclass(frozen=True)
 class OnnxPredictor:
@@ -32,7 +34,7 @@ class OnnxPredictor:
 def open_predictor(path: str, threads: int | None) -> OnnxPredictor:
     """Open the file; raises CheckpointError when it is no ONNX file or was not exported by edgekd."""
     record = read_model(Path(path)).record
-    if record is None:
+    if record is None or not record.keys() >= NEEDED:
         raise CheckpointError(
             f"{path}: does not say which classes and preprocessing it has", "give a file that edgekd export wrote"
         )

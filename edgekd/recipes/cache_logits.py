@@ -30,7 +30,8 @@ PATIENCE = 600.0
 def run(config: CacheLogits, report: Reporter) -> Result:
     """Fill the cache of a teacher and say what it holds."""
     check_writable(config.caches)
-    plain_name(config.name or "default")
+    if config.name is not None:
+        plain_name(config.name)
     teacher, data, config = teacher_and_data(config, report)
     started = time.perf_counter()
     cache = fill(teacher, data, config, report)
