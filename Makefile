@@ -24,7 +24,7 @@ test: setup ## ruff, mypy and the default tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 test-all: setup ## every test, the slow and GPU ones too
 	$(BIN)/python -m pytest -q -m "slow or gpu or not slow"

@@ -18,7 +18,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ten_even_classes() -> None:
     data = open_images(Data(), Silent())
     assert (data.name, len(data.classes), data.canvas, data.channels) == ("shapes", 10, 32, 3)
-    assert len(data.val) == 40 and len(data.train) == 360
+    assert len(data.val) + len(data.train) == 400 and 35 <= len(data.val) <= 45
     assert np.bincount(data.test.targets).tolist() == [10] * 10
 
 

@@ -144,6 +144,7 @@ def test_an_option_is_no_host(exported: Path) -> None:
         survey_remotely(config(exported, on="-oProxyCommand=true"), Silent())
 
 
+@pytest.mark.slow  # races a real sshd: failed once on a busy machine
 def test_an_interrupt_here_ends_the_work_there(exported: Path, board: Path) -> None:
     code = f"""
 from edgekd.config import Profile
@@ -152,10 +153,10 @@ from edgekd.report import Silent
 survey_remotely(Profile(models=({str(exported)!r},), on="board", duration=300.0), Silent())
 """
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not list((board / "tmp").glob("edgekd-remote-*/code")) and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert left_behind(board) == []
