@@ -58,9 +58,11 @@ class Machine(Options):
 
     threads: int | None = option(None, "CPU threads; default: the cores this process may use", low=1, high=1024)
     torch_device: Literal["auto", "cpu", "cuda"] = option("auto", "where torch computes")
-    precision: Literal["auto", "fp32", "bf16"] = option("auto", "number format; auto: the fastest in a short trial")
+    precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto", "number format; auto: the fastest in a short trial (evaluate: fp32)"
+    )
     memory_format: Literal["auto", "channels-first", "channels-last"] = option(
-        "auto", "layout of image tensors; auto: the fastest in a short trial"
+        "auto", "layout of image tensors; auto: the fastest in a short trial (evaluate: channels-last)"
     )
 
 

@@ -26,7 +26,10 @@ def run(config: Evaluate, report: Reporter) -> Result:
     network = load_network(source).to(device_of(config))
     data = open_data(config, report)
     check_classes(source, data)
-    form = Format("bf16" if config.precision == "bf16" else "fp32", "channels-last")
+    form = Format(
+        "fp32" if config.precision == "auto" else config.precision,
+        "channels-last" if config.memory_format == "auto" else config.memory_format,
+    )
     form.apply(network)
     split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
     with report.stage("evaluating", len(split), "images") as progress:
