@@ -11,6 +11,7 @@ from edgekd.errors import CheckpointError, DataError, nearest
 from edgekd.images.canvas import SUFFIXES, BadImage, decode, strict_pillow
 from edgekd.profiling.feeds import read_sample
 from edgekd.profiling.preprocessing import prepare
+from edgekd.profiling.session import plain_words
 
 BATCH = 100
 
@@ -19,7 +20,11 @@ def check_parity(session: Any, sample: Path) -> dict[str, Any]:  # noqa: ANN401
     """The export's own sample run here: how far its logits are off, and how often the top class agrees."""
     arrays = read_sample(sample)
     expected = arrays["logits"]
-    found = np.concatenate([_run(session, rows) for rows in _batches(session, arrays["inputs"])])
+    found = np.concatenate([_run(session, rows, sample) for rows in _batches(session, arrays["inputs"])])
+    if not np.isfinite(found).all():
+        raise CheckpointError(
+            f"{sample}: the model answers it with values that are no numbers", "train or export again"
+        )
     if found.shape != expected.shape:
         raise CheckpointError(
             f"{sample}: its logits are {list(expected.shape)}, the model gives {list(found.shape)}",
@@ -43,7 +48,7 @@ def measure_accuracy(session: Any, record: dict[str, Any], images: Path) -> dict
         part = files[start : start + BATCH]
         canvases = np.stack([_canvas(path, record) for path, _ in part])
         inputs = prepare(canvases, record["input_size"], record["mean"], record["std"])
-        logits = np.concatenate([_run(session, rows) for rows in _batches(session, inputs)])
+        logits = np.concatenate([_run(session, rows, images) for rows in _batches(session, inputs)])
         targets = np.array([target for _, target in part])[:, None]
         ranked = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         top1 += int((ranked[:, :1] == targets).sum())
@@ -88,8 +93,19 @@ def _batches(session: Any, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.f
         yield inputs[start : start + size]
 
 
-def _run(session: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
+def _run(session: Any, rows: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
+    """Logits `[n, classes]`; raises CheckpointError where the model does not take such rows."""
     given = session.get_inputs()[0]
     kind = np.float16 if given.type == "tensor(float16)" else np.float32
-    logits: NDArray[np.float32] = np.asarray(session.run(None, {given.name: rows.astype(kind)})[0], np.float32)
+    try:
+        logits: NDArray[np.float32] = np.asarray(session.run(None, {given.name: rows.astype(kind)})[0], np.float32)
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        raise CheckpointError(
+            f"{source}: the model does not run on these {list(rows.shape)} inputs ({plain_words(error)})",
+            "the sample and the metadata must be of this model: export it again",
+        ) from error
+    if logits.ndim != 2:
+        raise CheckpointError(
+            f"{source}: the model answers with {list(logits.shape)}, not a row of logits each", "give a classifier"
+        )
     return logits

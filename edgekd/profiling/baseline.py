@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekd import runs
 from edgekd.errors import CheckpointError, ConfigError
+from edgekd.profiling.forms import COUNT, NOTHING, POSITIVE, SHARE, TEXT, fault
 from edgekd.profiling.measuring import Measured, Subject
 from edgekd.profiling.quantiles import ratio_interval
 from edgekd.profiling.subjects import open_subject
@@ -18,6 +19,28 @@ KIND = "edgekd-profile"
 FORMAT = 1
 
 Report = dict[str, Any]
+
+_FORM: Report = {
+    "machine": {"title": TEXT, "cpu": TEXT, "arch": TEXT, "cores": COUNT, "board": (TEXT, NOTHING)},
+    "models": [
+        {
+            "name": TEXT,
+            "path": TEXT,
+            "sha256": TEXT,
+            "size_bytes": COUNT,
+            "accuracy": ({"images": COUNT, "top1": SHARE}, NOTHING),
+            "measurements": [
+                {
+                    "batch": COUNT,
+                    "threads": COUNT,
+                    "median_of_windows_ms": POSITIVE,
+                    "memory_mb": {"peak": (POSITIVE, NOTHING)},
+                }
+            ],
+        }
+    ],
+}
+"""What is read of an earlier report."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +59,23 @@ class Change:
 
 
 def read_baseline(path: Path) -> Report:
-    """An earlier `edgekd profile --json`; raises ConfigError when it is something else or newer."""
-    found = runs.read_json(path, ConfigError)
-    if found.get("kind") != KIND or not isinstance(found.get("models"), list) or not found["models"]:
-        raise ConfigError(f"{path}: not a report of edgekd profile", "give one made with --json or --report")
+    """An earlier `edgekd profile --json`; raises ConfigError when it is something else, damaged or newer."""
+    hint = "give one made with edgekd profile --json, or with --report NAME.json"
+    try:
+        found = runs.read_json(path, ConfigError)
+    except ConfigError as error:
+        raise ConfigError(error.problem, hint) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: cannot be read as JSON (nested too deeply)", hint) from error
+    if found.get("kind") != KIND:
+        raise ConfigError(f"{path}: not a report of edgekd profile (its kind is {found.get('kind')!r})", hint)
     if found.get("format") != FORMAT:
         raise ConfigError(
             f"{path}: report format {found.get('format')}, this edgekd reads {FORMAT}", "measure the baseline again"
         )
+    problem = fault(found, _FORM)
+    if problem:
+        raise ConfigError(f"{path}: in this report, {problem}", "the file was changed: measure the baseline again")
     return found
 
 

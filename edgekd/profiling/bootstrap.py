@@ -2,6 +2,7 @@
 `edgekd.profiling.hosted` and cleans up. In old syntax, so that an old Python can still say that it is old."""
 
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,10 +20,34 @@ HERE = platform.node()
 PRIVATE = Path("~/.cache/edgekd/venv").expanduser()
 OLDEST = (3, 11)
 WANTED = {"numpy": "numpy", "onnxruntime": "onnxruntime", "PIL": "pillow"}
+ON_DISK = "/var/tmp"
+"""/tmp is memory on some systems, and memory is measured."""
+
+SIGNALS = (signal.SIGHUP, signal.SIGTERM)
 
 
 class Stop(Exception):
     """Nothing can be measured here; the words have been sent."""
+
+
+class Limited(io.RawIOBase):
+    """The next `size` bytes of a stream, as a stream."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream, self.left = stream, size
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; fewer only at the end, or when the other side is gone."""
+        parts = []
+        wanted = self.left if size < 0 else min(size, self.left)
+        while wanted > 0:
+            part = self.stream.read(min(wanted, 1 << 20))
+            if not part:
+                break
+            parts.append(part)
+            wanted -= len(part)
+            self.left -= len(part)
+        return b"".join(parts)
 
 
 def say(**words: Any) -> None:  # noqa: ANN401
@@ -29,22 +56,10 @@ def say(**words: Any) -> None:  # noqa: ANN401
     sys.stdout.flush()
 
 
-def stop(problem: str, hint: str) -> Stop:
+def stop(problem: str, hint: str, kind: str = "MissingDependency") -> Stop:
     """Send an error and hand back the exception to raise."""
-    say(error="MissingDependency", problem=problem, hint=hint)
+    say(error=kind, problem=problem, hint=hint)
     return Stop(problem)
-
-
-def read_exactly(stream: BinaryIO, size: int) -> bytes:
-    """`size` bytes, or fewer when the other side is gone."""
-    parts = []
-    while size > 0:
-        part = stream.read(min(size, 1 << 20))
-        if not part:
-            break
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
 
 
 def choose_python(install: bool) -> str:
@@ -87,26 +102,53 @@ def install_privately() -> str:
 def serve(stream: BinaryIO, header: "dict[str, Any]") -> int:
     """Unpack what follows the header and measure; the status of the measuring process."""
     python = choose_python(header["install"])
-    with tempfile.TemporaryDirectory(prefix="edgekd-remote-") as folder:
-        archive = Path(folder, "all.tar")
-        archive.write_bytes(read_exactly(stream, header["size"]))
-        with tarfile.open(str(archive)) as packed:
-            # Debian 12's Python 3.11.2 knows no filters yet
-            checked: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            packed.extractall(folder, **checked)
-        archive.unlink()
-        settings = dict(os.environ, PYTHONPATH=str(Path(folder, "code")))
-        command = [python, "-P", "-m", "edgekd.profiling.hosted"]
-        with subprocess.Popen(command, cwd=folder, env=settings, stdin=0) as process:
-            try:
-                return process.wait()
-            finally:
-                process.terminate()
+    place = ON_DISK if "TMPDIR" not in os.environ and os.access(ON_DISK, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="edgekd-remote-", dir=place) as folder:
+        try:
+            unpack(Limited(stream, header["size"]), folder)
+        except OSError as error:
+            problem = f"{HERE}: {folder} cannot be written ({error.strerror})"
+            raise stop(problem, "make room there", "DataError") from error
+        return measure(python, folder, stream, header["options"])
+
+
+def unpack(archive: Limited, folder: str) -> None:
+    """Extract the tar as it comes in, so that it is there once only."""
+    with tarfile.open(fileobj=archive, mode="r|") as packed:
+        # Debian 12's Python 3.11.2 knows no filters yet
+        checked: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        packed.extractall(folder, **checked)
+    while archive.read(1 << 20):
+        pass
+
+
+def measure(python: str, folder: str, stream: BinaryIO, options: "dict[str, Any]") -> int:
+    """Measure in a process group of its own, which ends at once when nobody waits for it any more."""
+    scratch = Path(folder, "tmp")
+    scratch.mkdir()
+    settings = dict(os.environ, PYTHONPATH=str(Path(folder, "code")), TMPDIR=str(scratch))
+    command = [python, "-P", "-m", "edgekd.profiling.hosted"]
+    process = subprocess.Popen(command, cwd=folder, env=settings, stdin=subprocess.PIPE, start_new_session=True)
+
+    def end(*_: Any) -> None:  # noqa: ANN401
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def end_with_stream() -> None:
+        while stream.read(1 << 16):
+            pass
+        end()
+
+    for number in SIGNALS:
+        signal.signal(number, end)
+    threading.Thread(target=end_with_stream, daemon=True).start()
+    process.communicate(json.dumps(options).encode())
+    return process.returncode
 
 
 def main(stream: BinaryIO) -> int:
     """Everything on the other machine; ends cleanly when the connection does."""
-    for number in (signal.SIGHUP, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, lambda *_: sys.exit(1))
     try:
         return serve(stream, json.loads(stream.readline().decode()))
@@ -115,4 +157,4 @@ def main(stream: BinaryIO) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(open(0, "rb", 0, closefd=False)))  # noqa: SIM115, PTH123 - unread bytes are for the next process
+    sys.exit(main(open(0, "rb", 0, closefd=False)))  # noqa: SIM115, PTH123 - raw, so that a thread may wait on it

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
-from edgekd.profiling.host import meminfo, read_text, sysroot
+from edgekd.profiling.host import meminfo, read_line, read_number, read_text, sysroot
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+"""Where a Raspberry Pi's firmware tells; a kernel may add an address to each `soc`."""
+
 THROTTLE_BITS = {
     0: "under-voltage (the power supply is too weak)",
     1: "the clock is capped",
@@ -14,6 +15,9 @@ THROTTLE_BITS = {
     3: "the soft temperature limit is reached",
 }
 """Raspberry Pi firmware: these bits hold now, the same 16 higher since boot."""
+
+POSSIBLE_C = (-60.0, 160.0)
+"""A sensor that tells anything else is not there."""
 
 HOT_C = 80.0
 BUSY = 0.5
@@ -42,19 +46,18 @@ class Conditions:
 def read_conditions() -> Conditions:
     """Look now."""
     clock = "sys/devices/system/cpu/cpu0/cpufreq"
-    load = read_text("proc/loadavg")
     return Conditions(
         temperature_c=_temperature(),
         throttled=_throttled(),
-        governor=read_text(f"{clock}/scaling_governor"),
-        driver=read_text(f"{clock}/scaling_driver"),
+        governor=read_line(f"{clock}/scaling_governor"),
+        driver=read_line(f"{clock}/scaling_driver"),
         clock_mhz=_mhz(f"{clock}/scaling_cur_freq"),
         clock_limit_mhz=_mhz(f"{clock}/scaling_max_freq"),
         clock_design_mhz=_mhz(f"{clock}/cpuinfo_max_freq"),
         cooling=_cooling(),
-        load=float(load.split()[0]) if load else None,
+        load=_load(),
         free_mb=meminfo("MemAvailable"),
-        power_mode=read_text("var/lib/nvpmodel/status"),
+        power_mode=read_line("var/lib/nvpmodel/status"),
     )
 
 
@@ -91,41 +94,39 @@ def _throttle_words(before: int | None, after: int | None) -> list[str]:
 
 
 def _throttled() -> int | None:
-    text = read_text(THROTTLED, "sys/devices/platform/soc/soc:firmware/get_throttled/value")
-    found = re.fullmatch(r"(?:throttled=)?(?:0x)?([0-9a-fA-F]+)", text or "")
+    others = _under("sys/devices/platform", "soc*/soc*:firmware/get_throttled")
+    found = re.fullmatch(r"(?:throttled=)?(?:0[xX])?([0-9a-fA-F]{1,5})", read_text(THROTTLED, *others) or "")
     return int(found[1], 16) if found else None
 
 
+def _load() -> float | None:
+    found = re.match(r"[0-9]{1,6}\.[0-9]{1,6}\b", read_text("proc/loadavg") or "")
+    return float(found[0]) if found else None
+
+
 def _mhz(place: str) -> float | None:
-    text = read_text(place)
-    return int(text) / 1000 if text and text.isdigit() else None
+    found = read_number(place)
+    return found / 1000 if found and found > 0 else None
 
 
 def _temperature() -> float | None:
     """The hottest thermal zone, C."""
-    found = [_number(path / "temp") for path in _under("sys/class/thermal", "thermal_zone*")]
-    return max((each / 1000 for each in found if each is not None), default=None)
+    found = [read_number(f"{zone}/temp") for zone in _under("sys/class/thermal", "thermal_zone*")]
+    low, high = POSSIBLE_C
+    return max((each / 1000 for each in found if each is not None and low <= each / 1000 <= high), default=None)
 
 
 def _cooling() -> tuple[str, ...]:
     """Cooling devices that hold the processor down now; a fan that turns is none of them."""
     return tuple(
-        f"{path.name} ({kind})"
-        for path in _under("sys/class/thermal", "cooling_device*")
-        if (kind := _text(path / "type"))
+        f"{place.rpartition('/')[2]} ({kind})"
+        for place in _under("sys/class/thermal", "cooling_device*")
+        if (kind := read_line(f"{place}/type"))
         and re.search("cpu|processor", kind, re.IGNORECASE)
-        and (_number(path / "cur_state") or 0) > 0
+        and (read_number(f"{place}/cur_state") or 0) > 0
     )
 
 
-def _under(place: str, pattern: str) -> list[Path]:
-    return sorted((sysroot() / place).glob(pattern))
-
-
-def _text(path: Path) -> str | None:
-    return read_text(str(path.relative_to(sysroot())))
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text and re.fullmatch(r"-?\d+", text) else None
+def _under(place: str, pattern: str) -> list[str]:
+    root = sysroot()
+    return sorted(path.relative_to(root).as_posix() for path in (root / place).glob(pattern))

@@ -92,7 +92,7 @@ def read_device(path: Path) -> Device:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ProfileError(f"{path}: no such file", f"give a TOML file or {nearest('', names())}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ProfileError(f"{path}: not a TOML file ({error})", "mend it there") from error
     budget, batch = _budget(table.pop("budget", {}), path)
     hidden = {"budget", "batch", "path"}
@@ -137,7 +137,7 @@ def _record(kind: Any, table: Any, place: str, path: Path) -> Any:  # noqa: ANN4
         return kind(**values)
     except TypeError as error:
         missing = str(error).rsplit(":", 1)[-1].strip()
-        raise ProfileError(f"{path}: {place}{missing} is missing", "add it; any shipped profile shows how") from error
+        raise ProfileError(f"{path}: {place}without {missing}", "add it; any shipped profile shows how") from error
 
 
 def _value(hint: Any, value: Any, place: str, path: Path) -> Any:  # noqa: ANN401

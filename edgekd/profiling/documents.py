@@ -23,11 +23,15 @@ _STYLE = (
 
 
 def check_target(path: Path) -> None:
-    """Raise UsageError for an unknown suffix, MissingDependency for HTML without matplotlib."""
+    """Raise UsageError for an unknown suffix, MissingDependency for HTML without matplotlib, DataError for a place that
+    cannot be written: before anything is measured for it."""
     if path.suffix not in SUFFIXES:
         raise UsageError(f"--report {path}: unknown kind of report", f"a name that ends in {', '.join(SUFFIXES)}")
     if path.suffix == ".html" and find_spec("matplotlib") is None:
         raise MissingDependency("an .html report needs matplotlib", "pip install 'edgekd[report]', or write .md")
+    if path.is_dir():
+        raise UsageError(f"--report {path}: a folder", "give a file's name")
+    runs.check_writable(path.absolute().parent)
 
 
 def write_document(report: dict[str, Any], path: Path) -> None:

@@ -25,6 +25,9 @@ PARTS = {
 }
 """Arm's part numbers, as /proc/cpuinfo gives them."""
 
+PART = r"0[xX][0-9a-fA-F]{1,4}"
+LONGEST_NAME = 100
+
 FEATURES = (
     *("asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "neon"),
     *("avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"),
@@ -58,30 +61,52 @@ def sysroot() -> Path:
     return Path(os.environ.get("EDGEKD_SYSROOT") or "/")
 
 
+def elsewhere() -> list[str]:
+    """A warning when this machine is described by files that were put in the place of its own."""
+    root = sysroot()
+    return [] if root == Path("/") else [f"the machine is described by the files under {root} (EDGEKD_SYSROOT)"]
+
+
 def read_text(*places: str) -> str | None:
-    """The first of these files that can be read, without NULs and outer blanks; None when there is none."""
+    """The first of these files that holds something, without NULs and outer blanks; None when none does."""
     for place in places:
         try:
             text = (sysroot() / place).read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        return text.replace("\0", "").strip()
+        if text := text.replace("\0", "").strip():
+            return text
     return None
+
+
+def read_line(*places: str) -> str | None:
+    """The same as one line fit to be shown: what cannot be printed is left out, and the end of a long one."""
+    return _shown(read_text(*places) or "") or None
+
+
+def _shown(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:LONGEST_NAME]
+
+
+def read_number(place: str) -> int | None:
+    """The whole number that a file holds; None when it is not there or holds something else."""
+    text = read_text(place)
+    return int(text) if text and re.fullmatch(r"-?[0-9]{1,15}", text) else None
 
 
 def read_host() -> Host:
     """Read all of it."""
     info = read_text("proc/cpuinfo") or ""
-    parts = tuple(sorted({each.lower() for each in _values(info, "CPU part")}))
+    parts = tuple(sorted({each.lower() for each in _values(info, "CPU part") if re.fullmatch(PART, each)}))
     return Host(
-        board=read_text("proc/device-tree/model", "sys/firmware/devicetree/base/model") or None,
+        board=read_line("proc/device-tree/model", "sys/firmware/devicetree/base/model"),
         cpu=_cpu(info, parts),
         cpu_parts=parts,
         features=_features(info),
         arch=platform.machine(),
         cores=usable_cores(),
         memory_mb=meminfo("MemTotal"),
-        kernel=read_text("proc/sys/kernel/osrelease") or platform.release(),
+        kernel=read_line("proc/sys/kernel/osrelease") or platform.release(),
         system=_system(),
         page_bytes=os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None,
     )
@@ -90,15 +115,13 @@ def read_host() -> Host:
 def usable_cores() -> int:
     """The cores this process may use, a container's CPU quota counted."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = (read_text("sys/fs/cgroup/cpu.max") or "max").split()
-    if len(quota) == 2 and quota[0] != "max":
-        return max(1, min(cores, round(int(quota[0]) / int(quota[1]))))
-    return cores
+    quota = re.fullmatch(r"([1-9][0-9]{0,15}) ([1-9][0-9]{0,15})", read_text("sys/fs/cgroup/cpu.max") or "")
+    return max(1, min(cores, round(int(quota[1]) / int(quota[2])))) if quota else cores
 
 
 def meminfo(key: str) -> float | None:
     """One line of /proc/meminfo in MB."""
-    found = re.search(rf"^{key}:\s+(\d+) kB", read_text("proc/meminfo") or "", re.MULTILINE)
+    found = re.search(rf"^{key}:\s+([0-9]{{1,15}}) kB", read_text("proc/meminfo") or "", re.MULTILINE)
     return int(found[1]) * 1024 / 1e6 if found else None
 
 
@@ -110,7 +133,7 @@ def _cpu(info: str, parts: tuple[str, ...]) -> str:
     if parts:
         return " + ".join(PARTS.get(part, f"Arm part {part}") for part in parts)
     named = _values(info, "model name")
-    return named[0] if named else platform.processor() or platform.machine()
+    return (_shown(named[0]) if named else "") or platform.processor() or platform.machine()
 
 
 def _features(info: str) -> tuple[str, ...]:
@@ -120,4 +143,4 @@ def _features(info: str) -> tuple[str, ...]:
 
 def _system() -> str:
     found = re.search(r'^PRETTY_NAME="?(.*?)"?$', read_text("etc/os-release") or "", re.MULTILINE)
-    return found[1] if found else platform.platform()
+    return (_shown(found[1]) if found else "") or platform.platform()

@@ -1,13 +1,10 @@
 """`python -m edgekd.profiling.hosted`: a survey asked for by another machine, over standard input and output.
 
-One JSON line in (the options); notes and, last, the report or an error out. When the input ends, so does this.
+One JSON line in (the options); notes and, last, the report or an error out. Who started it also ends it.
 """
 
 import json
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,24 +50,12 @@ def options_of(given: Mapping[str, Any]) -> Profile:
     return Profile(**{**given, **places, "models": tuple(given["models"]), "runs": Path(given["runs"])})
 
 
-def _end_with_input() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGINT)
-
-
 def main() -> None:
     """Read the options, survey, answer."""
-    options = options_of(json.loads(sys.stdin.readline()))
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    status = 0
     try:
-        send(report=survey(options, Sender()))
+        send(report=survey(options_of(json.loads(sys.stdin.readline())), Sender()))
     except EdgekdError as error:
         send(error=type(error).__name__, problem=error.problem, hint=error.hint)
-    except KeyboardInterrupt:
-        status = 130
-    # the thread still reads: an orderly end would wait for it
-    os._exit(status)
 
 
 if __name__ == "__main__":

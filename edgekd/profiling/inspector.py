@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from edgekd.profiling.accuracy import check_parity, measure_accuracy
+from edgekd.profiling.accuracy import check_parity, list_images, measure_accuracy
 from edgekd.profiling.answering import answer
 from edgekd.profiling.feeds import make_feeds
 from edgekd.profiling.operators import Peak, nodes_of, table
@@ -50,7 +50,7 @@ def _traced(path: Path, sample: Path | None, batch: int, how: tuple[int, Any]) -
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(folder) / "trace")
         session = open_session(path, threads, settings)
-        feeds, _ = make_feeds(session, batch, sample)
+        feeds, _ = make_feeds(session, batch, sample, str(path))
         begin, runs = time.monotonic(), 0
         while runs < SKIPPED_RUNS + FEWEST_RUNS or (time.monotonic() - begin < SECONDS and runs < 500):
             session.run(None, feeds[runs % len(feeds)])
@@ -87,9 +87,11 @@ def _seconds(work: Any) -> float:  # noqa: ANN401
 
 
 def inspect(kind: str, path: str, threads: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    """One command of the parent."""
+    """One command of the parent; `images` only lists the files that accuracy would be measured on."""
     if kind == "operators":
         return inspect_operators(path, more["sample"], more["batch"], threads)
+    if kind == "images":
+        return {"files": [str(place) for place, _ in list_images(Path(more["images"]), more["classes"])]}
     session = open_session(Path(path), threads)
     if kind == "parity":
         return check_parity(session, Path(more["sample"]))

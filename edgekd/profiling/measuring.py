@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekd.profiling.child import Child
 from edgekd.profiling.modelfile import ModelFile
-from edgekd.profiling.quantiles import DRIFT_WARNING, WINDOWS, summarise, thin, windows
+from edgekd.profiling.quantiles import DRIFT_WARNING, WINDOWS, median, summarise, thin, windows
 from edgekd.profiling.timing import MEASURED_RUNS, WARM_UP_RUNS
 
 ROUND_SECONDS = 5.0
@@ -21,6 +20,9 @@ ROUND_SECONDS = 5.0
 
 PAIRS = 10
 """Rounds of each model when two are compared."""
+
+PART = 10_000
+"""Times read at once: this process shares the memory of a small board with the one that measures."""
 
 RAW_TIMES = 5_000
 """Most single times kept in the report."""
@@ -146,10 +148,13 @@ def drift_warning(figures: dict[str, Any]) -> str | None:
 
 
 def _read_ms(path: Path, count: int) -> "array[float]":
-    times = array("q")
+    times_ms = array("d")
     with path.open("rb") as stream:
-        times.fromfile(stream, count)
-    return array("d", (each / 1e6 for each in times))
+        while len(times_ms) < count:
+            part = array("q")
+            part.fromfile(stream, min(count - len(times_ms), PART))
+            times_ms.extend(each / 1e6 for each in part)
+    return times_ms
 
 
 def _raw(times_ms: Sequence[float]) -> dict[str, Any]:

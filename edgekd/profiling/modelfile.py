@@ -4,7 +4,6 @@ Only the few fields used here are followed (onnx.proto: ModelProto, GraphProto, 
 """
 
 import hashlib
-import json
 import math
 import mmap
 from collections import Counter
@@ -14,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import CheckpointError
+from edgekd.profiling.record import read_record
 
 Buffer = mmap.mmap | bytes
 Field = tuple[int, int | tuple[int, int]]
 
 _FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16 = 1, 10, 11, 16
 _INT8 = (2, 3)
+_USED = ("model", "params", "macs", "train_seconds", "top1", "input_size", "parents")
 _WEIGHTS = (_FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16, *_INT8)
 
 
@@ -38,13 +39,8 @@ class ModelFile:
 
     @property
     def known(self) -> dict[str, Any]:
-        """The figures and names in its exporter's record that the report uses; wrong kinds are left out."""
-        record = self.record or {}
-        numbers = {key: record.get(key) for key in ("params", "macs", "train_seconds", "top1", "input_size")}
-        words = {"model": record.get("model"), "parents": record.get("parents")}
-        return {key: value for key, value in numbers.items() if _is_number(value)} | {
-            key: value for key, value in words.items() if isinstance(value, str | dict)
-        }
+        """What its exporter recorded, as far as the report uses it."""
+        return {key: value for key, value in (self.record or {}).items() if key in _USED}
 
     @property
     def params(self) -> int:
@@ -58,15 +54,13 @@ class ModelFile:
         return None if recorded is None else int(recorded)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def read_model(path: Path) -> ModelFile:
-    """Read the facts; raises CheckpointError when the file is missing, cut or not ONNX."""
+    """Read the facts; raises CheckpointError when the file is missing, cut, not ONNX, or its record is damaged."""
     try:
+        if path.stat().st_size == 0:
+            raise ValueError("it is empty")
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            graphs, record = _model(data)
+            graphs, text = _model(data)
             found = _Graph.read(data, graphs)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file", "give an .onnx file or a run with one") from error
@@ -86,7 +80,7 @@ def read_model(path: Path) -> ModelFile:
         precision=found.precision(),
         operators=dict(found.operators),
         files=tuple(files),
-        record=record,
+        record=None if text is None else read_record(text, path),
     )
 
 
@@ -99,7 +93,8 @@ def _hash(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _model(data: Buffer) -> tuple[list[tuple[int, int]], dict[str, Any] | None]:
+def _model(data: Buffer) -> tuple[list[tuple[int, int]], str | None]:
+    """Where the graph lies, and the text of edgekd's metadata."""
     graphs, record = [], None
     for number, value in _fields(data, 0, len(data)):
         if isinstance(value, int):
@@ -109,18 +104,10 @@ def _model(data: Buffer) -> tuple[list[tuple[int, int]], dict[str, Any] | None]:
         if number == 14:
             pair = {key: _text(data, at) for key, at in _fields(data, *value) if not isinstance(at, int)}
             if pair.get(1) == "edgekd":
-                record = _record(pair.get(2, ""))
+                record = pair.get(2, "")
     if not graphs:
         raise ValueError("it holds no graph")
     return graphs, record
-
-
-def _record(text: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(text)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
 
 
 class _Graph:

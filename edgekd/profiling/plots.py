@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 
 from edgekd.profiling.comparison import top1_of
 
+ROOM = 1.3
+"""The rightmost name needs some."""
+
 Report = dict[str, Any]
 
 
@@ -29,10 +32,17 @@ def _histogram(report: Report) -> str:
     figure = Figure(figsize=(9, 3.5))
     axes = figure.add_subplot()
     for model in report["models"]:
-        axes.hist(_judged(model)["times_ms"]["values"], bins=100, histtype="step", label=model["name"])
-    axes.set(xlabel="ms", ylabel="runs", yscale="log")
+        axes.hist(_judged(model)["times_ms"]["values"], bins=_bins(report), histtype="step", label=model["name"])
+    axes.set(xlabel="ms", ylabel="runs", xscale="log", yscale="log")
     axes.legend()
     return _png(figure)
+
+
+def _bins(report: Report) -> list[float]:
+    """Edges of 100 bins from the fastest to the slowest run, in equal ratios: tails are long."""
+    times = [each for model in report["models"] for each in _judged(model)["times_ms"]["values"]]
+    low, high = min(times) * 0.999, max(times) * 1.001
+    return [low * (high / low) ** (index / 100) for index in range(101)]
 
 
 def _series(report: Report) -> str:
@@ -42,7 +52,7 @@ def _series(report: Report) -> str:
         times = _judged(model)["times_ms"]
         places = [index * times["every"] for index in range(len(times["values"]))]
         axes.plot(places, times["values"], linewidth=0.5, label=model["name"])
-    axes.set(xlabel="run", ylabel="ms")
+    axes.set(xlabel="run", ylabel="ms", yscale="log")
     axes.legend()
     return _png(figure)
 
@@ -59,7 +69,7 @@ def _trade_off(report: Report) -> str:
         axes.scatter(*place)
         axes.annotate(f"{model['name']}, {size:.3g} MB", place, (5, 5), textcoords="offset points")
     axes.margins(0.2)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, axes.get_xlim()[1] * ROOM)
     axes.set(xlabel="latency p50, ms", ylabel="top-1" if known else "file size, MB")
     return _png(figure)
 

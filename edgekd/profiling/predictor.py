@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.errors import CheckpointError
 from edgekd.profiling.modelfile import read_model
 from edgekd.profiling.preprocessing import prepare
+from edgekd.profiling.record import needed_for_images
 from edgekd.profiling.session import open_session
 from edgekd.runs import available_cores
-
-NEEDED = {"classes", "canvas", "channels", "input_size", "mean", "std"}
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,5 @@ class OnnxPredictor:
 
 def open_predictor(path: str, threads: int | None) -> OnnxPredictor:
     """Open the file; raises CheckpointError when it is no ONNX file or was not exported by edgekd."""
-    record = read_model(Path(path)).record
-    if record is None or not record.keys() >= NEEDED:
-        raise CheckpointError(
-            f"{path}: does not say which classes and preprocessing it has", "give a file that edgekd export wrote"
-        )
+    record = needed_for_images(read_model(Path(path)).record, Path(path))
     return OnnxPredictor(open_session(Path(path), threads or available_cores()), record)

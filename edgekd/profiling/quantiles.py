@@ -1,9 +1,11 @@
 """Percentiles of latencies with MLPerf's confidence rule: none is given unless the runs can carry it."""
 
 import math
+from array import array
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
-from statistics import fmean, median, stdev
+from itertools import chain, pairwise, repeat
+from statistics import fmean, stdev
 from typing import Any
 
 CONFIDENCE = 0.99
@@ -12,6 +14,21 @@ CONFIDENCE = 0.99
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 WINDOWS = 5
 DRIFT_WARNING = 1.05
+
+
+def ascending(values: Sequence[float]) -> "array[float]":
+    """The values in order. As an array, and sorted by their few different ones: millions fit a small board's memory."""
+    counts = Counter(values)
+    return array("d", chain.from_iterable(repeat(value, counts[value]) for value in sorted(counts)))
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value, or the mean of the two in the middle."""
+    return _middle(ascending(values))
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -63,15 +80,16 @@ def summarise(times_ms: Sequence[float], also: float | None = None) -> dict[str,
 
     The jitter is the mean absolute difference from one run to the next.
     """
-    ordered = sorted(times_ms)
+    ordered = ascending(times_ms)
+    mean = fmean(times_ms)
     wanted = sorted({*PERCENTILES, *([also] if also is not None else [])})
     return {
         "percentiles": {name_of(percent): _bounded(ordered, percent) for percent in wanted},
-        "median": median(ordered),
-        "mean": fmean(ordered),
+        "median": _middle(ordered),
+        "mean": mean,
         "min": ordered[0],
         "max": ordered[-1],
-        "sd": stdev(ordered) if len(ordered) > 1 else 0.0,
+        "sd": _deviation(times_ms, mean),
         "jitter": _jitter(times_ms),
     }
 
@@ -79,6 +97,10 @@ def summarise(times_ms: Sequence[float], also: float | None = None) -> dict[str,
 def _bounded(ordered: Sequence[float], percent: float) -> dict[str, float] | None:
     bound = upper_bound(ordered, percent)
     return None if bound is None else {"value": percentile(ordered, percent), "bound": bound}
+
+
+def _deviation(values: Sequence[float], mean: float) -> float:
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
 
 
 def _jitter(times: Sequence[float]) -> float:

@@ -5,9 +5,9 @@ Nothing stays there but, with --install, a private environment. EDGEKD_SSH repla
 
 import io
 import json
+import math
 import os
 import shlex
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -22,11 +22,13 @@ from edgekd.config import Profile
 from edgekd.declaration import as_dict
 from edgekd.errors import CheckpointError, EdgekdError, MissingDependency, UsageError
 from edgekd.profiling.baseline import read_baseline
-from edgekd.profiling.child import PACKAGE_ROOT
+from edgekd.profiling.child import PACKAGE_ROOT, Child
 from edgekd.profiling.devices import find_device, folder
 from edgekd.profiling.measuring import Subject
-from edgekd.profiling.subjects import SAMPLE, find_subjects, open_subject
+from edgekd.profiling.subjects import SAMPLE, check_images, find_subjects, open_subject
 from edgekd.report import Reporter
+
+MEGABYTE = 1_000_000
 
 _LOADER = (
     'import sys;f=open(0,"rb",0,closefd=False);n=int(f.readline());s=b"";'
@@ -43,18 +45,31 @@ def survey_remotely(config: Profile, report: Reporter) -> dict[str, Any]:
     if config.on is None or config.on.startswith("-"):
         raise UsageError(f"--on {config.on}: no host", "for example --on pi@raspberrypi")
     subjects = find_subjects(config.models, config.runs)
+    images = _images(config.images, subjects) if config.images else []
     with tempfile.TemporaryFile() as archive:
-        _pack(archive, config, subjects)
-        report.note(f"sending {archive.tell() / 1e6:.1f} MB to {config.on}")
+        _pack(archive, config, subjects, images)
+        of_images = f", {len(images):,} images among it" if images else ""
+        report.note(f"sending {archive.tell() / 1e6:.1f} MB to {config.on}{of_images}")
         found = _converse(config, _options(config, subjects), archive, report)
     for model, subject in zip(found["models"], subjects, strict=True):
         model["path"] = str(subject.file.path.resolve())
+        if model["accuracy"]:
+            model["accuracy"]["folder"] = str(config.images)
     return found | {"on": config.on}
 
 
-def _pack(stream: IO[bytes], config: Profile, subjects: Sequence[Subject]) -> None:
+def _images(folder: Path, subjects: Sequence[Subject]) -> list[Path]:
+    """The files that accuracy is measured on, listed by a child: this process loads neither numpy nor Pillow."""
+    check_images(folder, subjects)
+    classes = (subjects[0].file.record or {})["classes"]
+    with Child("edgekd.profiling.inspector") as child:
+        found = child.ask(kind="images", path="", threads=1, images=str(folder), classes=classes)
+    return [Path(each) for each in found["files"]]
+
+
+def _pack(stream: IO[bytes], config: Profile, subjects: Sequence[Subject], images: Sequence[Path]) -> None:
     """Write a tar of edgekd's own source, the profiles, the models and what goes with them."""
-    with tarfile.open(fileobj=stream, mode="w") as archive:
+    with tarfile.open(fileobj=stream, mode="w", dereference=True) as archive:
         package = PACKAGE_ROOT / "edgekd"
         for path in sorted(package.rglob("*.py")):
             archive.add(path, f"code/edgekd/{path.relative_to(package).as_posix()}")
@@ -64,8 +79,8 @@ def _pack(stream: IO[bytes], config: Profile, subjects: Sequence[Subject]) -> No
             archive.add(profile, f"profiles/{profile.name}")
         for subject in subjects:
             _pack_model(archive, subject, _place(subject))
-        if config.images is not None:
-            archive.add(config.images, "images")
+        for path in images if config.images else ():
+            archive.add(path, f"images/{path.relative_to(config.images or path).as_posix()}")
         if config.baseline is not None:
             _pack_baseline(archive, config.baseline)
 
@@ -129,7 +144,7 @@ def _converse(config: Profile, options: dict[str, Any], archive: IO[bytes], repo
             raise MissingDependency(f"{command[0]}: cannot be started ({error})", "install OpenSSH's client") from error
         with process:
             try:
-                _send(process, _header(archive, config.install), archive, options)
+                _send(process, _header(archive, config.install, options), archive, report)
                 found = _receive(process, report)
             except KeyboardInterrupt:
                 process.terminate()
@@ -139,21 +154,24 @@ def _converse(config: Profile, options: dict[str, Any], archive: IO[bytes], repo
         return found
 
 
-def _header(archive: IO[bytes], install: bool) -> bytes:
+def _header(archive: IO[bytes], install: bool, options: dict[str, Any]) -> bytes:
     bootstrap = Path(__file__).with_name("bootstrap.py").read_bytes()
-    header = json.dumps({"size": archive.tell(), "install": install}).encode()
+    header = json.dumps({"size": archive.tell(), "install": install, "options": options}).encode()
     return b"%d\n%s%s\n" % (len(bootstrap), bootstrap, header)
 
 
-def _send(process: "subprocess.Popen[bytes]", header: bytes, archive: IO[bytes], options: dict[str, Any]) -> None:
+def _send(process: "subprocess.Popen[bytes]", header: bytes, archive: IO[bytes], report: Reporter) -> None:
     """Everything at once; the stream stays open, since its end tells the other side that nobody waits any more."""
     if process.stdin is None:
         return
+    blocks = math.ceil(archive.tell() / MEGABYTE)
     archive.seek(0)
-    with suppress(BrokenPipeError):
+    with suppress(BrokenPipeError), report.stage("sending", blocks, "MB") as progress:
         process.stdin.write(header)
-        shutil.copyfileobj(archive, process.stdin)
-        process.stdin.write(json.dumps(options).encode() + b"\n")
+        while block := archive.read(MEGABYTE):
+            process.stdin.write(block)
+            process.stdin.flush()
+            progress.advance()
         process.stdin.flush()
 
 

@@ -1,11 +1,20 @@
 """An ONNX Runtime session as edgekd measures it: on the CPU, with its threads stated."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from edgekd.errors import CheckpointError
+
+_NOISE = (
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : ",
+    r"/\S*onnxruntime\S*:\d+ [^()]*\([^()]*\)(?: const)? ?",
+    r"Exception during (?:initialization|loading): ",
+    r"Load model from .*? failed: ?",
+)
+_LONGEST = 240
 
 QUIET = 3
 """ONNX Runtime's log level "error": its warnings on odd graphs are not the user's."""
@@ -18,15 +27,20 @@ def open_session(path: Path, threads: int, options: Any = None) -> Any:  # noqa:
     settings.inter_op_num_threads = 1
     settings.log_severity_level = QUIET
     try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         raise CheckpointError(
-            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({first_line(error)})",
+            f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({plain_words(error)})",
             "export it again, for operators and an opset that this ONNX Runtime knows",
         ) from error
+    if not session.get_outputs():
+        raise CheckpointError(f"{path}: it has no outputs, so there is nothing to run", "export it again")
+    return session
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an exception's message, shortened."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line if len(line) <= 200 else line[:197] + "..."
+def plain_words(error: Exception) -> str:
+    """An exception's message on one line, without the places in ONNX Runtime's own source, and not too long."""
+    words = " ".join(str(error).split())
+    for noise in _NOISE:
+        words = re.sub(noise, "", words)
+    return (words if len(words) <= _LONGEST else f"{words[: _LONGEST - 3]}...") or type(error).__name__

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd import runs
-from edgekd.errors import CheckpointError, nearest
+from edgekd.errors import CheckpointError, DataError, nearest
 from edgekd.profiling.measuring import Subject
 from edgekd.profiling.modelfile import read_model
+from edgekd.profiling.record import needed_for_images
 
 SAMPLE = "sample.npz"
 
@@ -33,6 +34,14 @@ def sample_of(path: Path) -> Path:
     return path.with_name(SAMPLE if path.name == "model.onnx" else f"{path.stem}.{SAMPLE}")
 
 
+def check_images(folder: Path, subjects: Sequence[Subject]) -> None:
+    """Raise DataError without the folder, CheckpointError for a model that does not say how to feed it images."""
+    if not folder.is_dir():
+        raise DataError(f"--images {folder}: no such folder", "give a folder with <class>/* images")
+    for subject in subjects:
+        needed_for_images(subject.file.record, subject.file.path)
+
+
 def _path(given: str, root: Path) -> Path:
     for path in (Path(given), root / given):
         if path.is_file():
@@ -40,10 +49,13 @@ def _path(given: str, root: Path) -> Path:
         if path.is_dir():
             if (path / "model.onnx").is_file():
                 return path / "model.onnx"
-            raise CheckpointError(f"{path}: it has no model.onnx", f"edgekd export {given}")
+            is_run = runs.Run(path).is_there
+            hint = f"edgekd export {given}" if is_run else "give an .onnx file, or a run"
+            raise CheckpointError(f"{path}: a folder without model.onnx", hint)
+    exported = [path.parent.name for path in root.glob("*/model.onnx")]
     raise CheckpointError(
         f"{given}: no such ONNX file, and no such run in {root}",
-        nearest(given, [path.parent.name for path in root.glob("*/model.onnx")]),
+        nearest(given, exported) if exported else f"give an .onnx file; {root} has no exported run",
     )
 
 

@@ -9,22 +9,18 @@ from typing import Any
 
 from edgekd import __version__
 from edgekd.config import Profile
-from edgekd.errors import CheckpointError, DataError
 from edgekd.profiling.baseline import FORMAT, KIND, partner, read_baseline, rival
 from edgekd.profiling.budget import judge, latency_bound, passed
 from edgekd.profiling.comparison import compare, pick_winner
 from edgekd.profiling.conditions import explain, read_conditions
 from edgekd.profiling.devices import Device, find_device
-from edgekd.profiling.host import read_host
+from edgekd.profiling.host import elsewhere, read_host
 from edgekd.profiling.identity import identify
 from edgekd.profiling.inspection import inspect_subject
 from edgekd.profiling.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
 from edgekd.profiling.plan import Plan, make_plan
-from edgekd.profiling.subjects import find_subjects
+from edgekd.profiling.subjects import check_images, find_subjects
 from edgekd.report import Reporter
-
-PREPROCESSING = {"classes", "canvas", "channels", "input_size", "mean", "std"}
-"""What a file must say of itself so that image files can be fed to it."""
 
 Found = dict[tuple[str, Setting], Measured]
 
@@ -70,7 +66,7 @@ def survey(config: Profile, report: Reporter) -> dict[str, Any]:
         "budget": task.plan.limits.stated,
         "percentile": task.plan.limits.percentile,
         "conditions": {"before": asdict(before), "after": asdict(after)},
-        "warnings": [*task.plan.warnings, *explain(before, after), *_drifts(measured), *changes.warnings],
+        "warnings": [*elsewhere(), *task.plan.warnings, *explain(before, after), *_drifts(measured), *changes.warnings],
         "models": models,
         "winner": pick_winner(models),
         "changes": changes.rows,
@@ -83,7 +79,7 @@ def _settle(config: Profile, cores: int) -> Task:
     baseline = read_baseline(config.baseline) if config.baseline else None
     subjects = find_subjects(config.models, config.runs)
     if config.images is not None:
-        _check_images(config, subjects)
+        check_images(config.images, subjects)
     rivals = _rivals(config.baseline, baseline, subjects) if config.baseline and baseline else {}
     return Task(config, device, make_plan(config, device, cores), subjects, baseline, rivals)
 
@@ -93,17 +89,6 @@ def _rivals(path: Path, baseline: dict[str, Any], subjects: Sequence[Subject]) -
     partners = [(subject, partner(baseline, subject.name)) for subject in subjects]
     found = {ours.name: rival(entry, path.parent, ours) for ours, entry in partners if entry}
     return {name: other for name, other in found.items() if other is not None}
-
-
-def _check_images(config: Profile, subjects: Sequence[Subject]) -> None:
-    if config.images is not None and not config.images.is_dir():
-        raise DataError(f"--images {config.images}: no such folder", "give a folder with <class>/* images")
-    bare = next((each for each in subjects if not (each.file.record or {}).keys() >= PREPROCESSING), None)
-    if bare is not None:
-        raise CheckpointError(
-            f"{bare.file.path}: it does not say its classes and preprocessing, which --images needs",
-            "profile it without --images, or export it with edgekd",
-        )
 
 
 def _announcement(task: Task) -> str:

@@ -16,7 +16,7 @@ from edgekd.errors import CheckpointError
 from edgekd.profiling.answering import answer
 from edgekd.profiling.feeds import Feed, make_feeds
 from edgekd.profiling.memory import peak_mb, resident_mb
-from edgekd.profiling.session import first_line, open_session
+from edgekd.profiling.session import open_session, plain_words
 from edgekd.profiling.timing import quiet, repeat
 
 
@@ -28,9 +28,10 @@ class Worker:
         begin = perf_counter_ns()
         self.session = open_session(Path(path), threads)
         load = perf_counter_ns() - begin
-        self.feeds, source = make_feeds(self.session, batch, Path(sample) if sample else None)
+        self.path = path
+        self.feeds, source = make_feeds(self.session, batch, Path(sample) if sample else None, path)
         begin = perf_counter_ns()
-        self._first(path)
+        self._first()
         first = perf_counter_ns() - begin
         self.opened = {
             "load_ms": load / 1e6,
@@ -42,20 +43,26 @@ class Worker:
             "versions": {"onnxruntime": onnxruntime.__version__, "numpy": numpy.__version__},
         }
 
-    def _first(self, path: str) -> None:
+    def _first(self) -> None:
         try:
             self.session.run(None, self.feeds[0])
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in self.feeds[0].items())
             raise CheckpointError(
-                f"{path}: it does not run on {shapes} ({first_line(error)})",
+                f"{self.path}: it does not run on {shapes} ({plain_words(error)})",
                 "export it with fixed input sizes that fit together",
             ) from error
 
     def measure(self, seconds: float, runs: int, times: str | None) -> dict[str, Any]:
         """Run for `seconds` and `runs`; the ns of each run are appended to the file `times`."""
-        with quiet():
-            taken = repeat(turns(self.session.run, self.feeds), seconds, runs)
+        try:
+            with quiet():
+                taken = repeat(turns(self.session.run, self.feeds), seconds, runs)
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise CheckpointError(
+                f"{self.path}: it runs on some inputs and fails on others ({plain_words(error)})",
+                "it cannot be measured with these: export it with edgekd, whose sample is then used",
+            ) from error
         if times is not None:
             _append(Path(times), taken)
         return {"runs": len(taken), "rss_mb": resident_mb(), "peak_rss_mb": peak_mb()}

@@ -58,6 +58,21 @@ def test_a_sample_of_another_model_is_refused(exported: Path) -> None:
         check_parity(open_session(exported, 1), sample)
 
 
+@pytest.mark.parametrize("shape", [(6, 3, 16, 16), (6, 5)])
+def test_a_sample_that_does_not_fit_is_refused(exported: Path, shape: tuple[int, ...]) -> None:
+    sample = exported.with_name("sample.npz")
+    np.savez(sample, **dict(np.load(sample)) | {"inputs": np.ones(shape, np.float32)})
+    with pytest.raises(CheckpointError, match=r"sample\.npz: the model does not run on these \[6, "):
+        check_parity(open_session(exported, 1), sample)
+
+
+def test_answers_that_are_no_numbers_are_refused(exported: Path) -> None:
+    sample = exported.with_name("sample.npz")
+    np.savez(sample, **dict(np.load(sample)) | {"inputs": np.full((6, 3, 8, 8), 3e38, np.float32)})
+    with pytest.raises(CheckpointError, match="values that are no numbers"):
+        check_parity(open_session(exported, 1), sample)
+
+
 def test_an_unknown_class_folder_gets_the_nearest_name(images: Path) -> None:
     (images / "dogs").mkdir()
     with pytest.raises(DataError) as caught:

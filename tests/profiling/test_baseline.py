@@ -1,12 +1,15 @@
 """Regressions: ratios, pairs, and what cannot be compared."""
 
+import copy
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgekd.config import Profile
 from edgekd.errors import ConfigError
 from edgekd.profiling.baseline import (
     compare_latency_paired,
@@ -15,9 +18,13 @@ from edgekd.profiling.baseline import (
     partner,
     read_baseline,
     rival,
+    same_setting,
 )
-from edgekd.profiling.measuring import Measured
+from edgekd.profiling.measuring import Measured, Subject
+from edgekd.profiling.modelfile import read_model
 from edgekd.profiling.subjects import open_subject
+from edgekd.profiling.survey import survey
+from edgekd.report import Silent
 
 
 def measured(*rounds: float) -> Measured:
@@ -98,11 +105,51 @@ def test_a_rival_is_found_beside_the_report(exported: Path, tmp_path: Path) -> N
     ("text", "problem"),
     [
         ("{", "cannot be read"),
+        ("", "cannot be read"),
+        ("# Profile of small\n", "cannot be read"),
+        ("[]", "no JSON object"),
+        ("[" * 100_000, "cannot be read"),
         ('{"kind": "other"}', "not a report of edgekd profile"),
+        (json.dumps({"kind": "edgekd-profile", "format": 1}), "machine is missing"),
         (json.dumps({"kind": "edgekd-profile", "format": 2, "models": [{}]}), "report format 2"),
     ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "base.json").write_text(text)
-    with pytest.raises(ConfigError, match=problem):
+    with pytest.raises(ConfigError, match=rf"base\.json: .*{problem}"):
         read_baseline(tmp_path / "base.json")
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+    """Every place inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*place, key)
+        yield from places(inner, (*place, key))
+
+
+def test_whatever_is_missing_or_wrong_is_named_or_not_used(exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "base.json"
+    report = survey(Profile(models=(str(exported),), warmup=0.02, duration=0.02), Silent())
+    report["models"][0]["measurements"][0]["times_ms"]["values"] = []
+    ours = read_model(exported)
+    for place in places(report):
+        for damage in ("gone", "wrong"):
+            changed = copy.deepcopy(report)
+            at = changed
+            for key in place[:-1]:
+                at = at[key]
+            if damage == "gone":
+                del at[place[-1]]
+            else:
+                at[place[-1]] = {"odd": 1}
+            path.write_text(json.dumps(changed))
+            try:
+                found = read_baseline(path)
+                entry = partner(found, "small") or {}
+                rival(entry, tmp_path, Subject("small", ours, None))
+                compare_stored(report["models"][0], entry, 0.05)
+                stored = same_setting(entry, report["models"][0]["measurements"][0])
+                compare_unpaired("small", report["models"][0]["measurements"][0], stored or {}, 0.05)
+            except ConfigError as error:
+                assert "base.json" in error.problem

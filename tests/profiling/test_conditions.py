@@ -90,6 +90,33 @@ def test_intel_s_powersave_spoils_nothing(machine: Machine) -> None:
     assert words(machine, files) == ""
 
 
+@pytest.mark.parametrize("junk", ["", "9" * 6000, "-1", "nan nan nan", "\x1b[31m|\n\ufffd", "\u00b2", "0x"])
+def test_no_content_is_believed_that_cannot_be(machine: Machine, junk: str) -> None:
+    clock = ("scaling_governor", "scaling_driver", "scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq")
+    files = [
+        THROTTLED,
+        "sys/class/thermal/thermal_zone0/temp",
+        "proc/loadavg",
+        "proc/meminfo",
+        "var/lib/nvpmodel/status",
+    ]
+    found = seen(machine, dict.fromkeys(files + [f"{CLOCK}/{name}" for name in clock], junk))
+    assert (found.load, found.free_mb, found.clock_mhz, found.throttled) == (None, None, None, None)
+    assert explain(found, found) == []
+    assert all(word is None or word.isprintable() for word in (found.governor, found.driver, found.power_mode))
+
+
+def test_a_sensor_that_is_not_there_is_not_hot(machine: Machine) -> None:
+    zone = "sys/class/thermal/thermal_zone"
+    files = {f"{zone}0/temp": "999999999", f"{zone}1/temp": "-273150", f"{zone}2/temp": "47000"}
+    assert seen(machine, files).temperature_c == 47.0
+
+
+def test_a_newer_kernel_s_firmware_is_found(machine: Machine) -> None:
+    place = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
+    assert "the soft temperature limit" in words(machine, {place: "80008\n"})
+
+
 def test_absent_or_odd_files_are_survived(machine: Machine) -> None:
     found = seen(
         machine, {THROTTLED: "what?", "sys/class/thermal/thermal_zone0/temp": "", f"{CLOCK}/scaling_max_freq": "x"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgekd.config import Profile
-from edgekd.errors import MissingDependency, UsageError
+from edgekd.errors import DataError, MissingDependency, UsageError
 from edgekd.profiling import documents
 from edgekd.profiling.survey import survey
 from edgekd.report import Silent
@@ -57,6 +57,17 @@ def test_names_cannot_break_the_page(report: dict[str, Any]) -> None:
 def test_another_suffix_is_refused() -> None:
     with pytest.raises(UsageError, match=r"r\.pdf"):
         documents.check_target(Path("r.pdf"))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_measuring(tmp_path: Path) -> None:
+    (tmp_path / "old.md").write_text("an earlier report is replaced")
+    documents.check_target(tmp_path / "old.md")
+    documents.check_target(tmp_path / "new" / "deep" / "r.md")
+    (tmp_path / "folder.md").mkdir()
+    with pytest.raises(UsageError, match="a folder"):
+        documents.check_target(tmp_path / "folder.md")
+    with pytest.raises(DataError):
+        documents.check_target(tmp_path / "old.md" / "r.md")
 
 
 def test_html_without_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

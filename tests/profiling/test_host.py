@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgekd.profiling.host import read_host, usable_cores
+from edgekd.profiling.host import elsewhere, read_host, usable_cores
 
 Machine = Callable[[dict[str, str]], None]
 
@@ -54,7 +54,37 @@ def test_a_machine_without_files_is_survived(machine: Machine) -> None:
     assert host.cpu and host.kernel and host.system
 
 
-@pytest.mark.parametrize(("quota", "most"), [("100000 100000", 1), ("max 100000", 1024), ("50000 100000", 1)])
+def test_names_are_shown_on_one_line(machine: Machine) -> None:
+    board = "Raspberry Pi 4\x1b[31m\nModel B" + "x" * 500
+    machine({"proc/device-tree/model": board, "proc/cpuinfo": "CPU part\t: banana\nmodel name\t: \x07bell\n"})
+    host = read_host()
+    assert host.board is not None
+    assert (host.board[:27], len(host.board), host.cpu) == ("Raspberry Pi 4 [31m Model B", 100, "bell")
+    assert host.cpu_parts == ()
+
+
+def test_the_second_place_of_the_board_s_name_counts(machine: Machine) -> None:
+    machine({"proc/device-tree/model": "\0", "sys/firmware/devicetree/base/model": "Raspberry Pi 5 Model B Rev 1.0\0"})
+    assert read_host().board == "Raspberry Pi 5 Model B Rev 1.0"
+
+
+def test_files_of_another_root_are_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "EDGEKD_SYSROOT" in elsewhere()[0]
+    monkeypatch.delenv("EDGEKD_SYSROOT")
+    assert elsewhere() == []
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"),
+    [
+        ("100000 100000", 1),
+        ("max 100000", 1024),
+        ("50000 100000", 1),
+        ("100000 0", 1024),
+        ("junk", 1024),
+        ("9" * 6000, 1024),
+    ],
+)
 def test_a_container_s_quota_counts(machine: Machine, quota: str, most: int) -> None:
     machine({"sys/fs/cgroup/cpu.max": quota})
     assert 1 <= usable_cores() <= most

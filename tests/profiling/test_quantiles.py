@@ -2,6 +2,7 @@
 
 import math
 import random
+import statistics
 from statistics import NormalDist
 
 import pytest
@@ -61,6 +62,13 @@ def test_a_summary_by_hand() -> None:
 def test_percentiles_are_values_that_occurred() -> None:
     assert quantiles.percentile([1.0, 2.0, 3.0, 4.0], 50) == 2.0
     assert quantiles.percentile([1.0, 2.0, 3.0, 4.0], 99) == 4.0
+
+
+def test_the_order_and_the_middle_are_exact() -> None:
+    values = [random.Random(1).choice([0.1, 0.25, 3.0]) for _ in range(10)] + [0.2, 7.5, 0.1]
+    assert list(quantiles.ascending(values)) == sorted(values)
+    assert quantiles.median(values) == statistics.median(values)
+    assert quantiles.summarise(values)["sd"] == pytest.approx(statistics.stdev(values))
 
 
 def test_windows_are_fifths_in_order() -> None:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edgekd.config import Profile
 from edgekd.errors import CheckpointError, MissingDependency, UsageError
@@ -87,11 +89,22 @@ def config(*models: Path, on: str = "board", duration: float = 0.1, **options: o
     return Profile(models=tuple(map(str, models)), on=on, warmup=0.02, duration=duration, **options)
 
 
-def left_behind(board: Path) -> list[Path]:
-    deadline = time.monotonic() + 10
-    while list((board / "tmp").iterdir()) and time.monotonic() < deadline:
+def left_behind(board: Path) -> list[str]:
+    """Files and processes of the other machine, once it had time to clean up."""
+    deadline = time.monotonic() + 60
+    while (found := [*map(str, (board / "tmp").iterdir()), *at_work(board)]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return list((board / "tmp").iterdir())
+    return found
+
+
+def at_work(board: Path) -> list[str]:
+    """The processes whose temporary folder is the other machine's."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"TMPDIR={board / 'tmp'}".encode() in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
 
 
 def test_a_model_is_measured_over_there(exported: Path, board: Path) -> None:
@@ -144,19 +157,42 @@ def test_an_option_is_no_host(exported: Path) -> None:
         survey_remotely(config(exported, on="-oProxyCommand=true"), Silent())
 
 
-@pytest.mark.slow  # races a real sshd: failed once on a busy machine
-def test_an_interrupt_here_ends_the_work_there(exported: Path, board: Path) -> None:
-    code = f"""
+WORKING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell inherits that it is ignored
 from edgekd.config import Profile
 from edgekd.profiling.remote import survey_remotely
 from edgekd.report import Silent
-survey_remotely(Profile(models=({str(exported)!r},), on="board", duration=300.0), Silent())
+
+class Loud(Silent):
+    def note(self, text):
+        print(text, flush=True)
+
+survey_remotely(Profile(models=({model!r},), on="board", warmup=0.02, duration=300.0), Loud())
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not list((board / "tmp").glob("edgekd-remote-*/code")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=60)
+
+
+@pytest.mark.parametrize("moment", ["sending", "measuring"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_here_ends_the_work_there(exported: Path, board: Path, moment: str, number: int) -> None:
+    code = WORKING.format(model=str(exported))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert any(moment.encode() in line for line in process.stdout)
+        os.killpg(process.pid, number)
     assert left_behind(board) == []
+
+
+def test_images_travel_that_are_needed_and_no_others(exported: Path, board: Path, tmp_path: Path) -> None:
+    for place in ("cat/a.png", "dog/deep/b.png", "../elsewhere/c.png"):
+        (tmp_path / "images" / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9)).save(tmp_path / "images" / place)
+    (tmp_path / "images" / "cat" / "notes.txt").write_bytes(bytes(3_000_000))
+    report = Silent()
+    found = survey_remotely(config(exported, images=tmp_path / "images"), report)
+    accuracy = found["models"][0]["accuracy"]
+    assert (accuracy["images"], accuracy["folder"]) == (2, str(tmp_path / "images"))
+    assert "2 images among it" in report.notes[0]
+    assert float(report.notes[0].split()[1]) < 2

@@ -20,6 +20,8 @@ SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "schema" / "profile-report.schema.json").read_text(encoding="utf-8")
 )
 Maker = Callable[..., Path]
+PATIENT = 60_000.0
+"""A latency that any machine keeps, however busy."""
 
 
 def surveyed(*models: Path, **options: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -30,7 +32,8 @@ def surveyed(*models: Path, **options: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def test_a_model_within_the_limits_passes(exported: Path) -> None:
-    found = surveyed(exported, device="raspberry-pi-zero-2w", max_params=300, min_top1=0.7, max_train_minutes=2)
+    others = {"max_params": 300, "min_top1": 0.7, "max_train_minutes": 2}
+    found = surveyed(exported, device="raspberry-pi-zero-2w", max_latency_ms=PATIENT, **others)
     assert found["passed"] is True
     assert [check["passed"] for check in found["models"][0]["checks"]] == [True] * 6
     assert found["is_device"] is False
@@ -48,7 +51,7 @@ def test_without_limits_there_is_no_verdict(exported: Path) -> None:
 
 
 def test_everything_at_once_fits_the_schema(exported: Path) -> None:
-    found = surveyed(exported, exported, device="p2-constraints", threads="1,2", operators=True)
+    found = surveyed(exported, exported, device="p2-constraints", threads="1,2", operators=True, max_latency_ms=PATIENT)
     model = found["models"][0]
     assert [(each["batch"], each["threads"]) for each in model["measurements"]] == [
         (batch, threads) for batch in (100,) for threads in (1, 2)

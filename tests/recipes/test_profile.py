@@ -37,7 +37,7 @@ def profile(model: Path) -> Callable[..., Result]:
 
 
 def test_within_the_limits_nothing_fails(profile: Callable[..., Result]) -> None:
-    found = profile(device="raspberry-pi-4")
+    found = profile(device="raspberry-pi-4", max_latency_ms=60_000)
     assert found.failure is None
     assert found.lines[-1].startswith("PASS linear: within the limits of raspberry-pi-4")
     assert [table.title for table in found.tables] == ["Latency of one batch, ms", "Models", "Limits"]
