@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +23,36 @@ def cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     return total / labelled
 
 
+def label_loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+    """The cross-entropy of a batch; a mixed image has two labels, weighted by their shares (mixup, CutMix).
+
+    A label that is not known is left out with its weight: the loss is the weighted mean over the labels there are,
+    where weights that sum to less than one image count as one.
+    """
+    if batch.partner_target is None or batch.share is None:
+        return cross_entropy(logits, batch.target, smoothing)
+    total, weight = logits.new_zeros((), dtype=torch.float32), batch.share.new_zeros(())
+    for target, share in ((batch.target, batch.share), (batch.partner_target, 1 - batch.share)):
+        losses = F.cross_entropy(
+            logits.float(), target, ignore_index=UNLABELLED, label_smoothing=smoothing, reduction="none"
+        )
+        total = total + (losses * share).sum()
+        weight = weight + (share * (target != UNLABELLED)).sum()
+    return total / weight.clamp(min=1)
+
+
+LABEL_PART = "ce"
+"""The loss part that is a mean over labels; all others are means over the images of a batch."""
+
+
+def label_weight(batch: Batch) -> float:
+    """What `label_loss` divides by, before it counts less than one image as one."""
+    known = (batch.target != UNLABELLED).float()
+    if batch.partner_target is None or batch.share is None:
+        return float(known.sum())
+    return float((batch.share * known + (1 - batch.share) * (batch.partner_target != UNLABELLED)).sum())
+
+
 class Supervised(nn.Module):
     """Labels only."""
 
@@ -37,7 +68,7 @@ class Supervised(nn.Module):
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """`ce` alone."""
-        return {"ce": cross_entropy(self.network(batch.canvas), batch.target, self.label_smoothing)}
+        return {"ce": label_loss(self.network(batch.canvas), batch, self.label_smoothing)}
 
 
 class Distillation(nn.Module):
@@ -63,5 +94,5 @@ class Distillation(nn.Module):
         target = self._outside["teacher"](batch)
         parts = {"kd": self.alpha * self.method(View(logits=logits), target, batch, progress)}
         if self.alpha < 1:
-            parts["ce"] = (1 - self.alpha) * cross_entropy(logits, batch.target, self.label_smoothing)
+            parts["ce"] = (1 - self.alpha) * label_loss(logits, batch, self.label_smoothing)
         return parts

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from edgekd.methods.contract import Spec, View
 from edgekd.methods.kd import Kd, Options, kd_loss
 from edgekd.models.network import Network
 from edgekd.models.network import Spec as NetworkSpec
-from edgekd.objectives import Distillation, Supervised, cross_entropy
+from edgekd.objectives import Distillation, Supervised, cross_entropy, label_loss
 
 
 class Says:
@@ -77,3 +78,52 @@ def test_labels_alone_are_plain_training(student: Network) -> None:
     batch = a_batch([0, 1])
     expected = cross_entropy(student(batch.canvas), batch.target, 0.1)
     assert Supervised(student, 0.1)(batch, 0.0)["ce"].item() == pytest.approx(expected.item())
+
+
+def mixed_batch(targets: list[int], partners: list[int], shares: list[float]) -> Batch:
+    return replace(a_batch(targets), partner_target=torch.tensor(partners), share=torch.tensor(shares))
+
+
+def test_a_mixed_image_has_two_labels_by_share() -> None:
+    logits = torch.tensor([[2.0, 0.0], [1.0, 3.0]])
+    each = torch.logsumexp(logits, 1, keepdim=True) - logits
+    expected = (0.25 * each[0, 0] + 0.75 * each[0, 1] + 1.0 * each[1, 1]) / 2
+    batch = mixed_batch([0, 1], [1, 0], [0.25, 1.0])
+    assert label_loss(logits, batch, 0.0).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_whole_share_is_the_own_label_alone(smoothing: float) -> None:
+    logits, targets = torch.randn(4, 3), [0, 2, -1, 1]
+    batch = mixed_batch(targets, [1, -1, 2, 0], [1.0] * 4)
+    expected = cross_entropy(logits, torch.tensor(targets), smoothing)
+    assert label_loss(logits, batch, smoothing).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_an_unknown_label_drops_only_its_own_term() -> None:
+    logits = torch.randn(3, 4)
+    each = torch.logsumexp(logits, 1, keepdim=True) - logits
+    batch = mixed_batch([2, -1, 3], [-1, 1, 0], [0.75, 0.5, 0.5])
+    terms = 0.75 * each[0, 2] + 0.5 * each[1, 1] + 0.5 * each[2, 3] + 0.5 * each[2, 0]
+    assert label_loss(logits, batch, 0.0).item() == pytest.approx(terms.item() / 2.25, rel=1e-5)
+
+
+def test_a_trace_of_a_label_does_not_count_as_a_whole_one() -> None:
+    logits = torch.randn(2, 4)
+    batch = mixed_batch([-1, -1], [1, -1], [0.9, 0.5])
+    expected = 0.1 * cross_entropy(logits[:1], torch.tensor([1]), 0.0)
+    assert label_loss(logits, batch, 0.0).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_mixed_batch_without_labels_costs_nothing() -> None:
+    logits = torch.randn(2, 4, requires_grad=True)
+    loss = label_loss(logits, mixed_batch([-1, -1], [-1, -1], [0.3, 0.6]), 0.1)
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()
+
+
+def test_objectives_use_the_labels_of_mixed_images(student: Network) -> None:
+    batch = mixed_batch([0, 1, 1], [1, 1, 0], [0.5, 1.0, 0.0])
+    expected = label_loss(student(batch.canvas), batch, 0.0).item()
+    assert Supervised(student)(batch, 0.0)["ce"].item() == pytest.approx(expected, rel=1e-5)
+    assert distilled(student, torch.randn(3, 2), 0.5)(batch, 0.0)["ce"].item() == pytest.approx(expected / 2, rel=1e-5)

@@ -1,6 +1,8 @@
 """What every objective, teacher and method is given at a step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,22 +15,40 @@ class Batch:
     """One step's images.
 
     `canvas` is uint8 [batch, side, side, channels], `target` int64 [batch] with -1 for unlabelled images,
-    `index` int64 [batch] their places in the training listing, `view` the number of the view shown
-    (-1: the plain canvas).
+    `index` int64 [batch] the numbers by which views and caches know them, `view` the number of the view shown
+    (-1: the plain canvas). Of mixed images `partner_target` int64 [batch] is the label of the image mixed in, and
+    `share` float32 [batch] the weight of the own label, 0-1; else both are None.
     """
 
     canvas: Tensor
     target: Tensor
     index: NDArray[np.int64]
     view: int
+    partner_target: Tensor | None = None
+    share: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
     def first(self, count: int) -> "Batch":
         """The first `count` images."""
-        return replace(self, canvas=self.canvas[:count], target=self.target[:count], index=self.index[:count])
+        return self._span(0, count)
+
+    def pieces(self, count: int) -> "list[Batch]":
+        """The batch cut into `count` pieces that differ by one image at most; fewer when it has fewer images."""
+        if count == 1:
+            return [self]
+        edges = [len(self) * each // count for each in range(count + 1)]
+        return [self._span(start, stop) for start, stop in pairwise(edges) if stop > start]
+
+    def _span(self, start: int, stop: int) -> "Batch":
+        return replace(self._each(lambda tensor: tensor[start:stop]), index=self.index[start:stop])
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on `device`."""
-        return replace(self, canvas=self.canvas.to(device), target=self.target.to(device))
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        partner_target, share = (each if each is None else change(each) for each in (self.partner_target, self.share))
+        canvas, target = change(self.canvas), change(self.target)
+        return replace(self, canvas=canvas, target=target, partner_target=partner_target, share=share)

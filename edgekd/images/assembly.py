@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from edgekd.errors import DataError
 from edgekd.images import canvas
 from edgekd.images.imageset import ImageData, Listing, Pixels, Split
 from edgekd.images.partition import hold_out, limit
+from edgekd.images.partners import Roster
 from edgekd.images.pixels import Joined, choose
 
 _MEASURED = 2_000
@@ -49,9 +50,9 @@ class Part:
             np.concatenate([self.targets, other.targets]),
         )
 
-    def whole(self) -> Split:
+    def whole(self, roster: Roster | None = None) -> Split:
         """All rows as a split."""
-        return Split(self.pixels, np.arange(len(self.targets)), self.targets)
+        return Split(self.pixels, np.arange(len(self.targets)), self.targets, roster)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +74,9 @@ def assemble(source: Source, config: Data) -> ImageData:
     `config.limit` counts before validation is split off, and as many test images are kept at most.
     """
     train, test = (part.take(limit(part.paths, part.targets, config.limit)) for part in (source.train, source.test))
-    everything = train.whole()
-    kept, val = _split(train, everything, source.val, config)
+    held = np.zeros(len(train.targets), bool) if source.val is not None else _hold_out(train, config)
+    everything = train.whole(Roster(train.targets, ~held))
+    kept, val = _split(everything, held, source.val)
     _, side, _, channels = everything.pixels.shape
     mean, std = _measure(everything)
     return ImageData(
@@ -95,20 +97,24 @@ def assemble(source: Source, config: Data) -> ImageData:
     )
 
 
-def _split(train: Part, everything: Split, val: Part | None, config: Data) -> tuple[Split, Split]:
-    if val is not None:
-        return everything, val.whole()
+def _hold_out(train: Part, config: Data) -> NDArray[np.bool_]:
     held = hold_out(train.paths, train.targets, config.val_fraction, config.split_seed)
     if not held.any():
         raise DataError(
             "no class has two training images, so none can be kept for validation",
             "add images, or a val folder beside train",
         )
-    parts = [
-        Split(train.pixels, everything.index[rows], train.targets[rows])
+    return held
+
+
+def _split(everything: Split, held: NDArray[np.bool_], val: Part | None) -> tuple[Split, Split]:
+    if val is not None:
+        return everything, val.whole()
+    kept, kept_out = (
+        replace(everything, index=everything.index[rows], targets=everything.targets[rows])
         for rows in (np.flatnonzero(~held), np.flatnonzero(held))
-    ]
-    return parts[0], parts[1]
+    )
+    return kept, kept_out
 
 
 def _options(config: Data, data: str, side: int, channels: int) -> dict[str, Any]:

@@ -22,9 +22,14 @@ def random_bits(seed: int, view: int, index: NDArray[np.int64], slots: int) -> N
     return _mix(_mix(rows)[:, None] + steps)
 
 
-def below(bits: NDArray[np.uint64], limit: int) -> NDArray[np.int64]:
+def below(bits: NDArray[np.uint64], limit: int | NDArray[np.int64]) -> NDArray[np.int64]:
     """Integers 0 <= x < `limit` (at most 2**32) from random words: no float, no modulo, so exact everywhere."""
-    return (((bits >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)).astype(np.int64)
+    return (((bits >> np.uint64(32)) * np.asarray(limit, np.uint64)) >> np.uint64(32)).astype(np.int64)
+
+
+def happens(bits: NDArray[np.uint64], probability: float) -> NDArray[np.bool_]:
+    """True with this probability: never at 0, always at 1."""
+    return (bits >> np.uint64(32)) < np.uint64(round(probability * (1 << 32)))
 
 
 def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,10 +1,12 @@
 """What every data source hands over: canvases by row, splits as rows and targets, and where they came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgekd.images.partners import Roster
 
 UNLABELLED = -1
 """The target of an image without a label."""
@@ -23,19 +25,32 @@ class Pixels(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """Some images with their targets: `index` are rows of `pixels`, a target of -1 means unlabelled."""
+    """Some images with their targets: `index` are rows of `pixels`, a target of -1 means unlabelled.
+
+    `roster` knows all rows of `pixels`: the numbers that views and caches know them by, and who is mixed with whom.
+    """
 
     pixels: Pixels
     index: NDArray[np.int64]
     targets: NDArray[np.int64]
+    roster: Roster | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The numbers by which views and caches know these images, `[len(self)]`."""
+        return self.numbers(self.index)
+
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers by which views and caches know rows of `pixels`."""
+        return rows if self.roster is None else self.roster.numbers(rows)
+
     def labelled(self) -> "Split":
         """The images that have a label."""
         known = self.targets != UNLABELLED
-        return Split(self.pixels, self.index[known], self.targets[known])
+        return replace(self, index=self.index[known], targets=self.targets[known])
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,27 @@ from edgekd.config import Fit, Machine, Training, Views
 from edgekd.data.batch import Batch
 from edgekd.images.views import ViewRecipe
 from edgekd.models.defaults import Recipe
+from edgekd.ranks import own_cores, place
 from edgekd.report import Reporter
-from edgekd.runs import available_cores
 from edgekd.training.formats import Format, choose_format, measure_step, trial_batch
 from edgekd.training.schedule import seconds_of
 from edgekd.training.update import Objective
 
 Config = TypeVar("Config", bound=Training)
 AnyViews = TypeVar("AnyViews", bound=Views)
-CROP = 0.125
-"""Four pixels of 32, the usual CIFAR augmentation."""
+USUAL: dict[str, Any] = {
+    "crop": 0.125,
+    "flip": True,
+    "resized_crop": 0.0,
+    "randaugment": 0,
+    "magnitude": 5,
+    "erase": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "mix_share": 1.0,
+    "plain_view": False,
+}
+"""The view options that nobody chose: four pixels of 32 and flips, the usual CIFAR augmentation."""
 
 
 def settle(config: Config, recipe: Recipe, images: int) -> Config:
@@ -33,17 +44,20 @@ def settle(config: Config, recipe: Recipe, images: int) -> Config:
         weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,
         **_views(config, {"seed": config.seed}),
-        threads=config.threads or available_cores(),
+        threads=config.threads or own_cores(),
     )
 
 
 def _views(config: Views, known: dict[str, Any]) -> dict[str, Any]:
-    """The view options: as given, else the known recipe's, else the defaults."""
-    return {
-        "crop": known.get("crop", CROP) if config.crop is None else config.crop,
-        "flip": known.get("flip", True) if config.flip is None else config.flip,
-        "view_seed": known.get("seed", 0) if config.view_seed is None else config.view_seed,
-    }
+    """The view options: as given, else the known recipe's, else the usual ones."""
+    given = {name: value for name in USUAL if (value := getattr(config, name)) is not None}
+    # Shift and zoom exclude each other, so asking for one switches the other off.
+    if given.get("crop"):
+        given.setdefault("resized_crop", 0.0)
+    found = USUAL | {name: value for name, value in known.items() if name in USUAL} | given
+    if found["resized_crop"] and "crop" not in given:
+        found["crop"] = 0.0
+    return found | {"view_seed": known.get("seed", 0) if config.view_seed is None else config.view_seed}
 
 
 def settle_views(config: AnyViews, known: dict[str, Any]) -> AnyViews:
@@ -52,8 +66,20 @@ def settle_views(config: AnyViews, known: dict[str, Any]) -> AnyViews:
 
 
 def view_recipe(config: Views) -> ViewRecipe:
-    """The recipe of settled view options."""
-    return ViewRecipe(crop=config.crop or 0.0, flip=bool(config.flip), seed=config.view_seed or 0)
+    """The recipe of settled view options; what an older manifest does not know of is off."""
+    return ViewRecipe(
+        crop=config.crop or 0.0,
+        flip=bool(config.flip),
+        seed=config.view_seed or 0,
+        resized_crop=config.resized_crop or 0.0,
+        randaugment=config.randaugment or 0,
+        magnitude=USUAL["magnitude"] if config.magnitude is None else config.magnitude,
+        erase=config.erase or 0.0,
+        mixup=config.mixup or 0.0,
+        cutmix=config.cutmix or 0.0,
+        mix_share=USUAL["mix_share"] if config.mix_share is None else config.mix_share,
+        plain_view=bool(config.plain_view),
+    )
 
 
 def settle_format(config: Config, objective: Objective, batch: Batch, report: Reporter) -> Config:
@@ -68,7 +94,8 @@ def settle_format(config: Config, objective: Objective, batch: Batch, report: Re
     fixed = replace(config, precision=form.precision, memory_format=form.memory_format)
     if config.time_limit is None or config.steps is not None:
         return fixed
-    seconds = measure_step(form, objective, trial_batch(objective, batch, step), step).seconds_per_image * len(batch)
+    images = -(-(config.batch_size or len(batch)) // place().world)
+    seconds = measure_step(form, objective, trial_batch(objective, batch, step), step).seconds_per_image * images
     steps = max(1, int(seconds_of(config.time_limit) / (seconds * 1.1)))
     report.note(f"time limit {config.time_limit}: at most {steps} steps of {seconds * 1000:.0f} ms")
     return replace(fixed, steps=steps)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from edgekd.images.counter import below, random_bits
+from edgekd.images.counter import below, happens, random_bits
 
 INDEX = np.array([0, 1, 49_999])
 
@@ -44,3 +44,16 @@ def test_bits_of_neighbours_are_independent() -> None:
     ones = np.unpackbits(bits, axis=1).astype(float) - 0.5
     correlation = np.corrcoef(ones.T) - np.eye(128)
     assert np.abs(correlation).max() < 0.1
+
+
+def test_each_draw_can_have_its_own_limit() -> None:
+    bits = random_bits(1, 0, np.arange(3000), 1)[:, 0]
+    limits = np.tile(np.array([1, 5, 1 << 26]), 1000)
+    each = [below(bits, limit) for limit in (1, 5, 1 << 26)]
+    assert np.array_equal(below(bits, limits), np.choose(np.arange(3000) % 3, each))
+
+
+def test_what_happens_with_a_probability_is_never_at_0_and_always_at_1() -> None:
+    bits = random_bits(1, 0, np.arange(10_000), 1)[:, 0]
+    assert not happens(bits, 0.0).any() and happens(bits, 1.0).all()
+    assert abs(happens(bits, 0.3).mean() - 0.3) < 0.02

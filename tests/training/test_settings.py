@@ -1,0 +1,69 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd.config import CacheLogits, Distill, Finetune, TrainTeacher, Views
+from edgekd.declaration import as_dict, from_dict
+from edgekd.errors import UsageError
+from edgekd.images.views import ViewRecipe
+from edgekd.models.defaults import recipe_for
+from edgekd.training.settings import settle, settle_views, view_recipe
+
+ALL: dict[str, Any] = {
+    "resized_crop": 0.35,
+    "randaugment": 2,
+    "magnitude": 7,
+    "erase": 0.25,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "mix_share": 0.5,
+    "plain_view": True,
+}
+
+
+def settled(known: dict[str, Any], **given: Any) -> ViewRecipe:  # noqa: ANN401
+    return view_recipe(settle_views(Views(**given), known))
+
+
+def test_views_that_nobody_chose_are_shifts_and_flips() -> None:
+    assert settled({}) == ViewRecipe(0.125, True, 0)
+
+
+def test_views_left_open_are_the_caches() -> None:
+    recipe = ViewRecipe(0.0, False, 4, **ALL)
+    assert settled(recipe.describe()) == recipe
+
+
+def test_what_a_cache_does_not_know_of_is_off() -> None:
+    assert settled({"version": 1, "crop": 0.25, "flip": False, "seed": 3}) == ViewRecipe(0.25, False, 3)
+
+
+def test_what_is_given_wins_over_the_caches() -> None:
+    known = ViewRecipe(0.125, True, 4, mixup=0.2).describe()
+    assert settled(known, mixup=0.0, erase=0.5, view_seed=1) == ViewRecipe(0.125, True, 1, erase=0.5)
+
+
+def test_shift_and_zoom_switch_each_other_off() -> None:
+    assert settled({}, resized_crop=0.35).crop == 0
+    assert settled(ViewRecipe(0.125, True, 0).describe(), resized_crop=0.35).crop == 0
+    assert settled(ViewRecipe(0.0, True, 0, resized_crop=0.35).describe(), crop=0.25).resized_crop == 0
+
+
+@pytest.mark.parametrize("command", [Views, TrainTeacher, CacheLogits, Distill, Finetune])
+def test_shift_and_zoom_cannot_both_be_asked_for(command: type[Views]) -> None:
+    with pytest.raises(UsageError, match="--crop and --resized-crop"):
+        command(crop=0.1, resized_crop=0.5)
+
+
+def test_a_manifest_from_before_an_option_gives_the_views_it_had() -> None:
+    stored = as_dict(settle(TrainTeacher(seed=3), recipe_for("resnet8"), 100))
+    for name in ALL:
+        del stored[name]
+    assert view_recipe(from_dict(TrainTeacher, stored, "here")) == ViewRecipe(0.125, True, 3)
+
+
+def test_settled_views_survive_the_manifest() -> None:
+    config = settle(Distill(runs=Path("x"), **ALL), recipe_for("resnet8"), 100)
+    assert view_recipe(from_dict(Distill, as_dict(config), "here")) == view_recipe(config)
+    assert view_recipe(config) == ViewRecipe(0.0, True, 0, **ALL)
