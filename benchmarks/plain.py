@@ -1,24 +1,22 @@
-"""Training steps of edgekd against a plain in-memory PyTorch loop, interleaved, as ratios with 95 % intervals.
+"""Training steps of edgekd against a plain in-memory PyTorch loop, interleaved.
 
 The plain loop is the fair floor: uint8 images in memory, crop and flip vectorised, fp32, contiguous layout,
 foreach-less SGD as written in any tutorial. Both see the same images, batch size and network.
-Usage: python benchmarks/plain.py [--threads 2] [--rounds 9] [--models tiny-cnn,resnet9,...]
 """
 
-import argparse
-import json
 import math
-import platform
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from record import options, publish, ratio
 
 from edgekd.config import Data, TrainTeacher
 from edgekd.data.loader import Batches
+from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
@@ -28,11 +26,9 @@ from edgekd.training.settings import format_of, settle, settle_format, view_reci
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 BATCH = 100
-STUDENT_T_95 = {4: 2.776, 6: 2.447, 8: 2.306, 10: 2.228, 14: 2.145}
-"""Two-sided 95 % points of Student's t, by degrees of freedom."""
 
 
-def plain_steps(name: str, data: object) -> Iterator[None]:
+def plain_steps(name: str, data: ImageData) -> Iterator[None]:
     """A tutorial's loop, one step per item."""
     torch.manual_seed(0)
     network = build(name, data)
@@ -54,7 +50,7 @@ def plain_steps(name: str, data: object) -> Iterator[None]:
             yield
 
 
-def edgekd_steps(name: str, data: object) -> Iterator[None]:
+def edgekd_steps(name: str, data: ImageData) -> Iterator[None]:
     """The steps of edgekd's own loop, without keeper and display."""
     torch.manual_seed(0)
     network = build(name, data)
@@ -78,42 +74,39 @@ def timed(steps: Iterator[None], count: int) -> float:
     return (time.perf_counter() - started) / count
 
 
-def compare(name: str, data: object, rounds: int) -> dict[str, object]:
-    """Interleaved rounds of about two seconds each; the ratio's interval is over rounds, on the logarithm."""
-    loops: list[Callable[[str, object], Iterator[None]]] = [plain_steps, edgekd_steps]
-    plain, ours = (loop(name, data) for loop in loops)
-    warm = max(timed(plain, 3), timed(ours, 3))
-    count = max(2, math.ceil(2.0 / warm))
-    pairs = [(timed(plain, count), timed(ours, count)) for _ in range(rounds)]
-    logs = [math.log(slow / fast) for slow, fast in pairs]
-    half = STUDENT_T_95.get(rounds - 1, 2.0) * statistics.stdev(logs) / math.sqrt(rounds)
-    mean = statistics.mean(logs)
+def compare(name: str, data: ImageData, rounds: int, seconds: float) -> dict[str, Any]:
+    """Interleaved rounds of about `seconds` each; who goes first alternates."""
+    plain, own = plain_steps(name, data), edgekd_steps(name, data)
+    count = max(2, math.ceil(seconds / max(timed(plain, 3), timed(own, 3))))
+    times: dict[int, list[float]] = {0: [], 1: []}
+    for turn in range(rounds):
+        for which in (turn % 2, 1 - turn % 2):
+            times[which].append(timed((plain, own)[which], count))
     return {
         "model": name,
-        "plain_ms": statistics.median(pair[0] for pair in pairs) * 1000,
-        "edgekd_ms": statistics.median(pair[1] for pair in pairs) * 1000,
-        "ratio": math.exp(mean),
-        "interval": [math.exp(mean - half), math.exp(mean + half)],
+        f"plain, ms per step of {BATCH}": f"{median(times[0]) * 1000:.1f}",
+        "edgekd, ms": f"{median(times[1]) * 1000:.1f}",
+        "plain / edgekd [95 %]": ratio(times[0], times[1]),
+        "rounds": rounds,
     }
 
 
 def main() -> None:
-    """Print a Markdown table and one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and publish."""
+    parser = options(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in each round")
     parser.add_argument("--models", default="custom-student,custom-teacher-6,resnet8,resnet9,tiny-cnn")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     data = open_images(Data(data="shapes"), Silent())
-    rows = [compare(name, data, asked.rounds) for name in asked.models.split(",")]
-    print("| model | plain, ms per step of 100 | edgekd | ratio [95 %] |\n|---|---|---|---|")
-    for row in rows:
-        low, high = row["interval"]
-        times = f"{row['plain_ms']:.0f} | {row['edgekd_ms']:.0f}"
-        print(f"| {row['model']} | {times} | {row['ratio']:.2f} [{low:.2f}, {high:.2f}] |")
-    machine = {"cpu": platform.processor() or platform.machine(), "threads": asked.threads, "rounds": asked.rounds}
-    print(json.dumps({"machine": machine | {"torch": torch.__version__, "numpy": np.__version__}, "rows": rows}))
+    rows = [compare(name, data, asked.rounds, asked.seconds) for name in asked.models.split(",")]
+    about = (
+        "The plain loop holds uint8 images in memory and crops and flips whole batches, in fp32 and PyTorch's default "
+        "layout; edgekd in the format its own trial chose, preparing each batch while the one before it trains."
+    )
+    publish("plain", "Training steps against a plain PyTorch loop", about, rows, asked.threads, is_trial=asked.trial)
 
 
 if __name__ == "__main__":
