@@ -4,15 +4,19 @@ Groups (Data, Fit, ...) are shared by inheritance, so a command's options are fl
 whole config to whatever takes one of its groups.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from edgekd.declaration import Options, option
+from edgekd.declaration import Options, flag, option
 from edgekd.errors import UsageError
+from edgekd.ranks import place
 
 TORCHVISION_SETS = ("cifar10", "cifar100", "fashion-mnist", "food101", "imagenet")
 """Data sets that torchvision knows; `shapes` and folders need no torch."""
+
+
+SHARD_HINT = "remove the old cache first: edgekd cache rm NAME"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,22 @@ class Views(Options):
         None, "random shifts by up to this share of the canvas, 0: off; default 0.125", low=0, high=0.5
     )
     flip: bool | None = option(None, "random left-right flips; default: on")
+    resized_crop: float | None = option(
+        None, "least share of the area in random crops (in place of shifts), as 0.35; default 0: off", low=0, high=1
+    )
+    randaugment: int | None = option(None, "random operations per image (RandAugment); default 0: off", low=0, high=10)
+    magnitude: int | None = option(None, "strength of these operations; default 5", low=0, high=10)
+    erase: float | None = option(None, "probability that a box is erased; default 0: off", low=0, high=1)
+    mixup: float | None = option(None, "alpha of mixup: blended with another image; default 0: off", low=0, high=100)
+    cutmix: float | None = option(None, "alpha of CutMix: a box of another image; default 0: off", low=0, high=100)
+    mix_share: float | None = option(None, "probability that an image is mixed at all; default 1", low=0, high=1)
+    plain_view: bool | None = option(None, "view 0 is the unvaried canvas; default: off")
     view_seed: int | None = option(None, "seed of the views; default: the cache's, else --seed", low=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop and self.resized_crop:
+            raise UsageError("--crop and --resized-crop: they exclude each other", "give one of them, or --crop 0")
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,9 @@ class Fit(Options):
 
     epochs: int | None = option(None, "passes over the training images; default: by command and model", low=1)
     steps: int | None = option(None, "end after this many steps if the epochs are not over before", low=1)
-    batch_size: int | None = option(None, "images per step; default: by model", low=1)
+    batch_size: int | None = option(None, "images per step, of all processes together; default: by model", low=1)
+    accumulate: int = option(1, "take every step in this many pieces, for less memory", low=1)
+    sync_bn: bool = option(False, "several processes: batch norm over the images of all of them")
     optimizer: Literal["sgd", "adamw"] | None = option(None, "sgd is Nesterov with momentum 0.9; default: by model")
     lr: float | None = option(None, "peak learning rate; default: by model", low=0)
     weight_decay: float | None = option(None, "weight decay, not on biases and norms; default: by model", low=0)
@@ -126,7 +147,8 @@ class Teacher(Options):
 
     teacher: str | None = option(
         None,
-        "a run, ./net.py:build, or a model name (looked for in runs, then pretrained); default: the newest",
+        "a run, an ONNX file, ./net.py:build, or a model name (looked for in runs, then pretrained); "
+        "default: the newest run",
     )
     teacher_weights: Path | None = option(None, "weight file (.safetensors, .pt, .pth) for the teacher's model name")
 
@@ -137,10 +159,18 @@ class Cache(Options):
 
     caches: Path = option(Path("cache"), "folder of all caches")
     views: int | None = option(
-        None, "augmented views of every image that the teacher sees; default: those there, or 4", low=1, high=1000
+        None,
+        "augmented views of every image that the teacher sees; default: those there, or 4, "
+        "fewer where time, disk or epochs are short",
+        low=1,
+        high=10_000,
     )
-    store: Literal["fp16", "fp32"] | None = option(
-        None, "number format of the stored logits; default: the cache's, else fp16"
+    store: Literal["fp16", "u8", "fp32", "topk"] | None = option(
+        None, "how logits are stored; default: the cache's, else fp16, above 1,024 classes topk"
+    )
+    topk: int | None = option(None, "logits kept of each row with --store topk; default: 100", low=1)
+    columns: tuple[str, ...] = option(
+        (), "also store this output of the teacher: pooled, or map:MODULE; may be repeated"
     )
 
 
@@ -162,6 +192,42 @@ class CacheLogits(Data, Machine, Views, Teacher, Cache, Shell):
     name: str | None = option(None, "name of the cache; default: made of teacher and data")
     overwrite: bool = option(False, "replace a cache of this name that holds something else")
     batch_size: int = option(250, "images per teacher pass", low=1)
+    shard: str | None = option(None, "this process's share of the work, for example 2/4 of four processes")
+    import_: Path | None = option(
+        None, "take the logits of the plain images from this file (.npz, .csv) in place of a teacher"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share_of(self.shard)
+        if self.import_ is not None:
+            self._check_import()
+        if self.shard and self.overwrite:
+            raise UsageError("--shard and --overwrite: several processes would remove each other's work", SHARD_HINT)
+
+    def _check_import(self) -> None:
+        if place().world > 1:
+            raise UsageError("--import: needs one process", "start it without torchrun")
+        asking = [each.name for each in (*fields(Views), *fields(Teacher))] + ["columns", "shard"]
+        given = [name for name in asking if getattr(self, name)] + ["views"] * (self.views not in (None, 1))
+        if given:
+            raise UsageError(
+                f"--import and --{flag(given[0])}: they exclude each other",
+                "imported logits are of the plain images, one view, and no teacher is asked",
+            )
+
+
+def share_of(shard: str | None) -> tuple[int, int]:
+    """`2/4` as (1, 4), nothing as this process's place among torchrun's; raises UsageError for anything else."""
+    here = place()
+    if shard is None:
+        return here.rank, here.world
+    if here.world > 1:
+        raise UsageError(f"--shard {shard}: torchrun shares the work out already", "leave it out, or torchrun")
+    number, slash, count = shard.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"--shard {shard}: not a share", "give I/N with I from 1 to N, for example 2/4")
+    return int(number) - 1, int(count)
 
 
 @dataclass(frozen=True)
@@ -175,13 +241,25 @@ class Distill(Training, Teacher, Cache, Run, Shell):
     set: tuple[str, ...] = option((), "a setting of the method, key=value; may be repeated")
     alpha: float = option(0.5, "weight of the distillation loss; the labels' loss has 1 - alpha", low=0, high=1)
     temperature: float = option(4.0, "softening of teacher and student logits", low=0.01, high=1000)
-    cache: str | None = option(None, "cache to learn from; default: this teacher's, written first where there is none")
+    cache: tuple[str, ...] = option(
+        (),
+        "cache to learn from, NAME or NAME=WEIGHT; several are one teacher; "
+        "default: this teacher's, written first where there is none",
+    )
     live: bool = option(False, "ask the teacher itself at every step instead of a cache")
+    dry_run: bool = option(
+        False, "train and write nothing: say what it would take, cached and live, from a few steps", recorded=False
+    )
+    device: str | None = option(
+        None, "with --dry-run: can the student meet this device's limits (see edgekd devices)?", recorded=False
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.live and self.cache:
             raise UsageError("--live and --cache: they exclude each other", "give one of them")
+        if self.device and not self.dry_run:
+            raise UsageError("--device: without --dry-run", "add --dry-run; edgekd profile judges what was trained")
 
 
 @dataclass(frozen=True)
@@ -300,3 +378,25 @@ class Devices(Shell):
     name: str | None = option(None, "profile name or TOML file", positional=True)
     from_host: bool = option(False, "new: take the figures from this machine")
     output: Path | None = option(None, "new: file to write; default: NAME.toml")
+
+
+@dataclass(frozen=True)
+class Caches(Shell):
+    """Options of `edgekd cache`."""
+
+    action: Literal["ls", "info", "status", "verify", "merge", "rm"] = option(
+        "ls",
+        "list them; tell all of one, or how far it is; check its shards and ask the teacher again; join others into "
+        "it; remove",
+        positional=True,
+    )
+    names: tuple[str, ...] = option((), "caches, by name or path; merge: into the first", positional=True)
+    caches: Path = option(Path("cache"), "folder of all caches")
+    data: str | None = option(None, "info, verify: where the images are now; default: where they were")
+    sample: int = option(8, "verify: batches that the teacher is asked again, drawn at random; 0: none", low=0)
+    tolerance: float | None = option(
+        None,
+        "verify: largest error of a stored value, relative to the largest; default by store: "
+        "0.00001 fp32, 0.001 fp16 and topk, 0.005 u8; 0.02 more where bf16 computed",
+        low=0,
+    )

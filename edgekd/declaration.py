@@ -90,14 +90,21 @@ def converted(value: Any, hint: Any, place: str) -> Any:  # noqa: ANN401
     return value
 
 
+def key_of(name: str) -> str:
+    """A field's name in TOML files and manifests: `import_`, which is a word of Python's own, -> `import`."""
+    return name.removesuffix("_")
+
+
 def flag(name: str) -> str:
     """A field's name as it is typed: `batch_size` -> `batch-size`."""
-    return name.replace("_", "-")
+    return key_of(name).replace("_", "-")
 
 
 def as_dict(config: Options) -> dict[str, Any]:
     """The config as plain JSON values, without the options that only say how it is shown."""
-    return {each.name: _plain(getattr(config, each.name)) for each in fields(config) if each.metadata["recorded"]}
+    return {
+        key_of(each.name): _plain(getattr(config, each.name)) for each in fields(config) if each.metadata["recorded"]
+    }
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -109,8 +116,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
 def from_dict(config: type[Anyhow], values: dict[str, Any], place: str) -> Anyhow:
     """The config whose `as_dict` these values are; raises ConfigError naming `place` for values of another kind."""
     hints = typing.get_type_hints(config)
-    known = {key: value for key, value in values.items() if key in hints and value is not None}
-    return config(**{key: converted(value, hints[key], f"{place}: {key}") for key, value in known.items()})
+    known = {name: values[key_of(name)] for name in hints if values.get(key_of(name)) is not None}
+    return config(**{name: converted(value, hints[name], f"{place}: {key_of(name)}") for name, value in known.items()})
 
 
 def fill_defaults(config: Anyhow, values: dict[str, Any], place: str, names: Iterable[str]) -> Anyhow:
@@ -118,8 +125,8 @@ def fill_defaults(config: Anyhow, values: dict[str, Any], place: str, names: Ite
     hints = typing.get_type_hints(type(config))
     defaults = {each.name: each.default for each in fields(config)}
     taken = {
-        name: converted(values[name], hints[name], f"{place}: {name}")
+        name: converted(values[key_of(name)], hints[name], f"{place}: {key_of(name)}")
         for name in names
-        if values.get(name) is not None and getattr(config, name) == defaults[name]
+        if values.get(key_of(name)) is not None and getattr(config, name) == defaults[name]
     }
     return replace(config, **taken)

@@ -1,5 +1,6 @@
 """Run folders on disk: names, manifests, atomic writes, the newest one. The format: docs/formats.md."""
 
+import hashlib
 import json
 import os
 import platform
@@ -39,7 +40,8 @@ def atomic(path: Path) -> Iterator[Path]:
             f"{path}: cannot be written ({error.strerror or error})", "mend the place or give another one"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -55,6 +57,40 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
     """Write `value` as sorted, indented JSON, atomically."""
     with atomic(path) as beside:
         beside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file; raises CheckpointError when it is not there."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file", "restore it, or make it again")
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a file unless it is there already; of several processes exactly one is told True."""
+    beside = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error})", "mend the place or give another one"
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+    return True
 
 
 def read_json(path: Path, error: type[BadInput]) -> dict[str, Any]:
@@ -125,7 +161,7 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
     """The run folder to write, checked but not yet made.
 
     Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, or something that is no
-    run, DataError when the place cannot be written.
+    run, CheckpointError when there is nothing to resume, DataError when the place cannot be written.
     """
     run = Run(root / plain_name(name))
     if run.path.exists() and not run.is_there:
@@ -134,6 +170,11 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
         raise UsageError(
             f"{run.path}: this run exists already",
             "--resume goes on with it, --overwrite replaces it, --name gives another name",
+        )
+    if resume and not run.is_there:
+        there = nearest(name, [each.path.name for each in everything(root)])
+        raise CheckpointError(
+            f"--resume: there is no run {run.path} to go on with", f"leave --resume out to start it; runs {there}"
         )
     check_writable(run.path)
     return run

@@ -5,7 +5,7 @@ from typing import get_type_hints
 import pytest
 
 from edgekd.cli.app import COMMANDS
-from edgekd.config import Distill, TrainTeacher
+from edgekd.config import CacheLogits, Distill, TrainTeacher
 from edgekd.declaration import as_dict, choices_of, fill_defaults, from_dict
 from edgekd.errors import ConfigError, UsageError
 
@@ -29,7 +29,7 @@ def test_a_value_out_of_range_is_named(name: str, value: object) -> None:
 def test_a_wrong_choice_lists_the_right_ones() -> None:
     with pytest.raises(UsageError) as caught:
         Distill(store="fp8")  # type: ignore[arg-type]
-    assert caught.value.hint == "one of: fp16, fp32"
+    assert caught.value.hint == "one of: fp16, u8, fp32, topk"
 
 
 def test_choices_are_found_inside_an_optional() -> None:
@@ -58,3 +58,10 @@ def test_a_stored_value_of_another_kind_names_its_place() -> None:
 def test_resume_and_overwrite_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="exclude"):
         TrainTeacher(resume=True, overwrite=True)
+
+
+def test_a_name_that_is_pythons_loses_its_underscore(tmp_path: Path) -> None:
+    made = CacheLogits(import_=tmp_path / "x.npz")
+    assert as_dict(made)["import"] == str(tmp_path / "x.npz") and "import_" not in as_dict(made)
+    assert from_dict(CacheLogits, as_dict(made), "here") == made
+    assert fill_defaults(CacheLogits(), as_dict(made), "here", ["import_"]) == made

@@ -10,6 +10,7 @@ import pytest
 
 from edgekd import __version__
 from edgekd.cli.app import COMMANDS
+from edgekd.declaration import flag
 from edgekd.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +33,7 @@ def test_generated_parts_are_up_to_date(generate: ModuleType) -> None:
 def test_the_readme_has_every_command_and_flag(command: str) -> None:
     assert f"<!-- help: {command} -->" in README
     options = [each for each in fields(COMMANDS[command].config) if not each.metadata["positional"]]
-    assert all(f"--{each.name.replace('_', '-')}" in README for each in options)
+    assert all(f"--{flag(each.name)}" in README for each in options)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,25 +1,29 @@
-"""What a cache holds and what that depends on; fixed before the first shard is written."""
+"""What a cache holds and what its bytes depend on; fixed before the first shard is written."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekd.cache.columns import row_bytes, row_shapes
 from edgekd.errors import CacheError
-from edgekd.runs import read_json, write_json
+from edgekd.runs import read_json, write_once
 
-FORMAT = 1
+FORMAT = 2
 """Version of the cache format; a newer one is refused."""
 BATCHES_PER_SHARD = 32
+SHARD_BYTES = 64_000_000
+"""Wide columns make shards of fewer batches."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything the stored logits depend on, to the last bit.
+    """Everything the stored columns depend on, to the last bit.
 
     `teacher` and `data` name the parents (with hashes), `views` is the view recipe, `store` the number format of
-    the columns, the rest how the teacher computed.
+    the logits (`topk` of them where it is topk), `extras` the further columns with the shape of a row; `first_views`
+    is how many views were asked for when it was made (more may be added); the rest is how the teacher computed.
     """
 
     teacher: dict[str, Any]
@@ -28,11 +32,10 @@ class Plan:
     store: str
     batch_size: int
     compute: dict[str, Any]
-
-    @property
-    def rows(self) -> int:
-        """Images in the training listing."""
-        return int(self.data["images"])
+    topk: int = 0
+    extras: dict[str, list[int]] = field(default_factory=dict)
+    topk_error: dict[str, float] = field(default_factory=dict)
+    first_views: int = 0
 
     @property
     def classes(self) -> int:
@@ -40,59 +43,60 @@ class Plan:
         return len(self.data["classes"])
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of one image in one view."""
+        return row_bytes(self.store, self.classes, self.topk, self.extras)
+
+    @property
+    def columns(self) -> dict[str, tuple[int, ...]]:
+        """The columns of a shard and the shape of a row of each."""
+        return row_shapes(self.store, self.classes, self.topk, self.extras)
+
+    @property
     def rows_per_shard(self) -> int:
         """Batches never cross shards."""
-        return self.batch_size * BATCHES_PER_SHARD
-
-    def spans(self) -> list[range]:
-        """The rows of each shard of a view."""
-        step = self.rows_per_shard
-        return [range(start, min(start + step, self.rows)) for start in range(0, self.rows, step)]
+        batches = max(1, min(BATCHES_PER_SHARD, SHARD_BYTES // (self.row_bytes * self.batch_size)))
+        return self.batch_size * batches
 
     def digest(self) -> str:
-        """SHA-256 of the plan; every shard carries it."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of all that decides the bytes (names, places and the number of threads do not); shards carry it."""
+        return hashlib.sha256(json.dumps(self.deciding(), sort_keys=True).encode()).hexdigest()
 
-    def save(self, folder: Path) -> None:
-        """Write plan.json."""
-        write_json(folder / "plan.json", {"format": FORMAT, **asdict(self)})
+    def deciding(self) -> dict[str, Any]:
+        """The part of the plan which the digest is of."""
+        return {
+            "teacher": {key: self.teacher.get(key) for key in ("sha256", "code", "feeding")},
+            "data": {key: self.data[key] for key in ("classes", "canvas", "channels")},
+            "views": self.views,
+            "store": [self.store, self.topk, self.extras],
+            "batch_size": self.batch_size,
+            "compute": [self.compute["precision"], self.compute["memory_format"]],
+        }
+
+    def save(self, folder: Path) -> bool:
+        """Write plan.json unless another process was first; whether this one was."""
+        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=2, sort_keys=True, ensure_ascii=False)
+        return write_once(folder / "plan.json", text + "\n")
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan of a cache; raises CacheError when it is missing, torn or newer than this edgekd."""
+    """The plan of a cache; raises CacheError when it is missing, torn, or of another format than this edgekd's."""
     found = read_json(folder / "plan.json", CacheError)
-    if found.pop("format", 0) > FORMAT:
-        raise CacheError(f"{folder}: a newer cache format than this edgekd knows", "update edgekd")
-    try:
-        return Plan(**found)
-    except TypeError as error:
-        raise CacheError(f"{folder / 'plan.json'}: not a plan ({error})", "make the cache again") from error
-
-
-def check_fit(
-    folder: Path, plan: Plan, teacher: dict[str, Any] | None, data: dict[str, Any], views: dict[str, Any]
-) -> None:
-    """Raise CacheError when the cache was made from another teacher, other data or other views; says which part.
-
-    A teacher of None is not compared (a cache can be used without its teacher).
-    """
-    differs = []
-    if teacher is not None and teacher["sha256"] != plan.teacher["sha256"]:
-        differs.append(f"teacher weights ({plan.teacher['name']} there, {teacher['name']} here)")
-    for key, words in (("canvas", "canvas"), ("channels", "channels"), ("classes", "classes"), ("images", "images")):
-        if data[key] != plan.data[key]:
-            differs.append(words if key == "classes" else f"{words} ({plan.data[key]} there, {data[key]} here)")
-    if not differs and data["fingerprint"] != plan.data["fingerprint"]:
-        differs.append(f"images (same number, other content, of {plan.data['name']})")
-    changed = [
-        f"{key} ({plan.views.get(key)} there, {value} here)"
-        for key, value in views.items()
-        if plan.views.get(key) != value
-    ]
-    if changed:
-        differs.append("views: " + ", ".join(changed))
-    if differs:
+    known = found.pop("format", 0)
+    if known != FORMAT:
         raise CacheError(
-            f"{folder}: does not fit: " + "; ".join(differs),
-            "edgekd cache-logits --overwrite makes it anew, --name NAME makes another beside it",
+            f"{folder}: cache format {known}, this edgekd knows {FORMAT}",
+            "update edgekd"
+            if isinstance(known, int) and known > FORMAT
+            else "make the cache again: edgekd cache-logits --overwrite",
         )
+    try:
+        plan = Plan(**found)
+        plan.digest()
+        _ = plan.rows_per_shard, plan.teacher["name"], plan.data["name"], plan.data["options"]
+    except (TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise CacheError(
+            f"{folder / 'plan.json'}: not a plan ({type(error).__name__}: {error})",
+            "restore it, or make the cache again: edgekd cache-logits --overwrite",
+        ) from error
+    return plan

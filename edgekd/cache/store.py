@@ -1,111 +1,122 @@
-"""Shards on disk: written beside and renamed, checked against their checksums when first read."""
+"""A cache on disk: which shards there must be, which are missing, and reading rows by (view, index)."""
 
-import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from edgekd.cache.columns import decode
+from edgekd.cache.leftovers import sweep
+from edgekd.cache.listing import Part, read_parts
 from edgekd.cache.plan import FORMAT, Plan, read_plan
-from edgekd.errors import CacheError
-from edgekd.runs import atomic, read_json, write_json
-
-DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
-
-
-def shard_path(folder: Path, view: int, number: int) -> Path:
-    """Where shard `number` of a view lies."""
-    return folder / f"view-{view:04d}" / f"{number:05d}.safetensors"
+from edgekd.cache.shards import Shard, read_shard
+from edgekd.errors import CacheError, nearest
+from edgekd.runs import read_json, write_json
 
 
-def write_shard(folder: Path, plan: Plan, view: int, number: int, logits: Tensor) -> None:
-    """Write one shard's rows, logits [rows, classes]; sorted JSON under one key keeps equal shards byte-equal."""
-    span = plan.spans()[number]
-    about = {"plan": plan.digest(), "view": view, "start": span.start, "stop": span.stop}
-    columns = {"logits": logits.to(DTYPES[plan.store]).contiguous()}
-    with atomic(shard_path(folder, view, number)) as beside:
-        save_file(columns, beside, metadata={"edgekd": json.dumps(about, sort_keys=True)})
+def shards_of(plan: Plan, parts: Sequence[Part], view: int) -> list[Shard]:
+    """The shards of a view, in order of their rows; neither batches nor shards cross parts."""
+    digest, step, found = plan.digest(), plan.rows_per_shard, list[Shard]()
+    for part in parts:
+        for start in range(part.start, part.stop, step):
+            found.append(Shard(digest, part.digest, view, len(found), start, min(start + step, part.stop)))
+    return found
 
 
-def missing_shards(folder: Path, plan: Plan, views: int) -> Iterator[tuple[int, int]]:
-    """(view, number) of every shard that is not there yet, in writing order."""
-    for view in range(views):
-        for number in range(len(plan.spans())):
-            if not shard_path(folder, view, number).is_file():
-                yield view, number
+def all_shards(plan: Plan, parts: Sequence[Part], views: int) -> list[Shard]:
+    """Every shard of a cache with so many views, in writing order."""
+    return [shard for view in range(views) for shard in shards_of(plan, parts, view)]
 
 
-def seal(folder: Path, plan: Plan, views: int) -> None:
-    """Write manifest.json, last of all: from then on the cache counts as whole."""
-    sums = {
-        str(path.relative_to(folder)): checksum(path)
-        for view in range(views)
-        for number in range(len(plan.spans()))
-        for path in [shard_path(folder, view, number)]
-    }
-    write_json(
-        folder / "manifest.json",
-        {"format": FORMAT, "plan": plan.digest(), "views": views, "shards": sums},
-    )
+def missing_shards(folder: Path, shards: Sequence[Shard]) -> list[Shard]:
+    """Those that are not there yet."""
+    return [shard for shard in shards if not shard.path(folder).is_file()]
 
 
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def seal(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> None:
+    """Write manifest.json, last of all: from then on the cache counts as whole with so many views and parts."""
+    sweep(folder)
+    digests = [part.digest for part in parts]
+    write_json(folder / "manifest.json", {"format": FORMAT, "plan": plan.digest(), "views": views, "parts": digests})
 
 
 @dataclass
 class LogitCache:
-    """A whole cache, open for reading; rows of the view in use are mapped, not copied."""
+    """A whole cache, open for reading; shards are mapped when first asked for, and checked once."""
 
     folder: Path
     plan: Plan
+    parts: tuple[Part, ...]
     views: int
-    sums: dict[str, str]
     _view: int = -1
-    _shards: list[Tensor] = field(default_factory=list)
+    _shards: list[Shard] = field(default_factory=list)
+    _starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _open: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    _checked: set[tuple[int, int]] = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """Images in the cache."""
+        return self.parts[-1].stop
 
     def logits(self, view: int, index: NDArray[np.int64]) -> Tensor:
         """The teacher's logits, float32 [len(index), classes], of these images in this view."""
+        names = tuple(name for name in self.plan.columns if name not in self.plan.extras)
+        return decode(self.read(view, index, names), self.plan.store, self.plan.classes)
+
+    def read(self, view: int, index: NDArray[np.int64], names: Sequence[str]) -> dict[str, Tensor]:
+        """Stored columns [len(index), ...] as they are, of these images in this view.
+
+        Raises CacheError when a shard is missing or damaged.
+        """
         if view != self._view:
-            self._shards = [self._open(view, number) for number in range(len(self.plan.spans()))]
-            self._view = view
-        number, row = np.divmod(index, self.plan.rows_per_shard)
-        if len(self._shards) == 1:
-            return self._shards[0][torch.from_numpy(row)].float()
-        found = torch.empty(len(index), self.plan.classes)
-        for each in np.unique(number):
-            chosen = torch.from_numpy(np.flatnonzero(number == each))
-            found[chosen] = self._shards[each][torch.from_numpy(row)[chosen]].float()
+            self._shards, self._open, self._view = shards_of(self.plan, self.parts, view), {}, view
+            self._starts = np.array([shard.start for shard in self._shards], np.int64)
+        numbers = np.searchsorted(self._starts, index, side="right") - 1
+        order = np.argsort(numbers, kind="stable")
+        edges = np.flatnonzero(np.diff(numbers[order])) + 1
+        found: dict[str, Tensor] = {}
+        for places in np.split(order, edges):
+            number = int(numbers[places[0]])
+            columns = self._columns(number)
+            rows = index[places] - self._starts[number]
+            # numpy's take is several times as fast as torch's indexing of narrow rows
+            if len(places) == len(index):
+                return {name: torch.from_numpy(columns[name].numpy().take(rows, axis=0)) for name in names}
+            for name in names:
+                if name not in found:
+                    found[name] = torch.empty((len(index), *columns[name].shape[1:]), dtype=columns[name].dtype)
+                found[name].numpy()[places] = columns[name].numpy().take(rows, axis=0)
         return found
 
-    def _open(self, view: int, number: int) -> Tensor:
-        path = shard_path(self.folder, view, number)
-        mend = f"remove the file and call edgekd cache-logits --name {self.folder.name} with the teacher again"
-        name = str(path.relative_to(self.folder))
-        if not path.is_file():
-            raise CacheError(f"{path}: this shard is missing", mend)
-        if checksum(path) != self.sums.get(name):
-            raise CacheError(f"{path}: its bytes are not what was written (checksum)", mend)
-        try:
-            with safe_open(path, framework="pt") as shard:
-                about = json.loads(shard.metadata()["edgekd"])
-                rows: Tensor = shard.get_tensor("logits")
-        except (SafetensorError, KeyError, ValueError, TypeError) as error:
-            raise CacheError(f"{path}: cannot be read ({error})", mend) from error
-        span = self.plan.spans()[number]
-        wanted = {"plan": self.plan.digest(), "view": view, "start": span.start, "stop": span.stop}
-        if about != wanted or rows.shape != (len(span), self.plan.classes):
-            raise CacheError(f"{path}: holds other rows than its name says", mend)
-        return rows
+    def _columns(self, number: int) -> dict[str, Tensor]:
+        if number not in self._open:
+            shard = self._shards[number]
+            is_new = (shard.view, number) not in self._checked
+            self._open[number] = read_shard(self.folder, shard, self.plan.columns, check=is_new)
+            self._checked.add((shard.view, number))
+        return self._open[number]
+
+
+def read_manifest(folder: Path, plan: Plan) -> tuple[int, int]:
+    """Views and number of parts of a finished cache; raises CacheError when it is not finished or not consistent."""
+    if not (folder / "manifest.json").is_file():
+        raise CacheError(f"{folder}: was never finished", "call edgekd cache-logits again, it goes on where it stopped")
+    manifest = read_json(folder / "manifest.json", CacheError)
+    digests = [part.digest for part in read_parts(folder)]
+    listed, views = manifest.get("parts"), manifest.get("views")
+    if not (isinstance(listed, list) and isinstance(views, int)):
+        listed, views = [], 0
+    if not listed or views < 1 or manifest.get("plan") != plan.digest() or digests[: len(listed)] != listed:
+        raise CacheError(
+            f"{folder}: plan.json, parts/ and manifest.json do not belong together (one of them was changed)",
+            "restore them, or make the cache again: edgekd cache-logits --overwrite",
+        )
+    return views, len(listed)
 
 
 def open_cache(folder: Path) -> LogitCache:
@@ -113,9 +124,22 @@ def open_cache(folder: Path) -> LogitCache:
     if not (folder / "plan.json").is_file():
         raise CacheError(f"{folder}: no logit cache there", "edgekd cache-logits makes one")
     plan = read_plan(folder)
-    if not (folder / "manifest.json").is_file():
-        raise CacheError(f"{folder}: was never finished", "call edgekd cache-logits again, it goes on where it stopped")
-    manifest = read_json(folder / "manifest.json", CacheError)
-    if manifest.get("plan") != plan.digest():
-        raise CacheError(f"{folder}: plan.json and manifest.json do not belong together", "make the cache again")
-    return LogitCache(folder, plan, int(manifest["views"]), dict(manifest["shards"]))
+    views, parts = read_manifest(folder, plan)
+    return LogitCache(folder, plan, tuple(read_parts(folder)[:parts]), views)
+
+
+def cache_names(caches: Path) -> Iterator[Path]:
+    """The folders of all caches, by name."""
+    return (path.parent for path in sorted(caches.glob("[!.]*/plan.json")))
+
+
+def find_cache(caches: Path, name: str) -> Path:
+    """The folder of the cache called `name` in `caches`, or at that path; finished or not.
+
+    Raises CacheError with the nearest names when there is none.
+    """
+    for folder in (Path(name), caches / name):
+        if name and (folder / "plan.json").is_file():
+            return folder
+    known = [folder.name for folder in cache_names(caches)]
+    raise CacheError(f"{name}: no such cache in {caches}", nearest(name, known))

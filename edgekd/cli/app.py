@@ -19,6 +19,8 @@ from edgekd import __version__, config
 from edgekd.cli import options
 from edgekd.declaration import Options
 from edgekd.errors import DataError, EdgekdError, Interrupted, MissingDependency, UsageError
+from edgekd.ranks import place
+from edgekd.report import Silent
 from edgekd.runs import Run
 
 
@@ -57,6 +59,7 @@ COMMANDS = {
     "cache-logits": Command(
         config.CacheLogits, "Run a teacher once over all views and keep its logits.", _always("cache_logits")
     ),
+    "cache": Command(config.Caches, "List, check, join or remove caches of logits.", _always("cache")),
     "distill": Command(
         config.Distill, "Train a student from a teacher's cached or live knowledge.", _always("distill")
     ),
@@ -68,6 +71,8 @@ COMMANDS = {
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _always("models")),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
 }
+SCALING = {"train-teacher", "cache-logits", "distill", "finetune"}
+"""Commands that torchrun may start in several processes."""
 COMPLETING = "_EDGEKD_COMPLETE"
 """Set by the shell's completion script."""
 PLACE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -128,8 +133,11 @@ def _carry_out(name: str, given: options.Given) -> None:
     try:
         chosen: Any = options.build(row.config, name, given, {key: each.config for key, each in COMMANDS.items()})
         debug, console = chosen.debug, _console(chosen.json, chosen.quiet)
-        result = _load(row.recipe(chosen)).run(chosen, console)
-        console.result(result)
+        if place().world > 1 and name not in SCALING:
+            raise UsageError(f"edgekd {name}: runs in one process", "start it without torchrun")
+        result = _load(row.recipe(chosen)).run(chosen, console if place().is_first else Silent())
+        if place().is_first:
+            console.result(result)
     except (EdgekdError, OSError, KeyboardInterrupt) as error:
         problem = _in_words(error, row)
         if problem is None:
@@ -164,7 +172,19 @@ def _load(recipe: str) -> Any:  # noqa: ANN401
         raise MissingDependency(f"{package} is not installed", f"pip install 'edgekd[{extra}]'") from error
 
 
+def _may_speak() -> bool:
+    """Whether this process tells the user what went wrong; of several that torchrun started one does."""
+    if place().world == 1:
+        return True
+    # torchrun ends all processes when the first one has failed; the one that speaks must not be cut off.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    return bool(importlib.import_module("edgekd.training.distributed").may_speak())
+
+
 def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401
+    if not _may_speak():
+        return error.exit_code
     if debug:
         traceback.print_exc()
     console.failure(error)
@@ -194,4 +214,9 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our stdout has gone (`| head`): no error of ours. What Python still holds back goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:
+        # A bug that all processes have needs one traceback only.
+        if _may_speak():
+            raise
+        return 1
     return code if isinstance(code, int) else 0

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgekd.declaration import Options, converted, flag, plain_type
+from edgekd.declaration import Options, converted, flag, key_of, plain_type
 from edgekd.errors import ConfigError, nearest
 
 Given = dict[str, Any]
@@ -81,14 +81,14 @@ def build(config: type[Options], name: str, given: Given, commands: Mapping[str,
 def _read(path: Path, name: str, commands: Mapping[str, type[Options]]) -> Given:
     """The keys of a file which belong to command `name`, converted to the fields' types."""
     raw = _manifest_config(path, name) if path.suffix == ".json" else _toml(path)
-    hints = typing.get_type_hints(commands[name])
+    hints = {key_of(field): (field, hint) for field, hint in typing.get_type_hints(commands[name]).items()}
     tables = {key: raw.pop(key) for key in list(raw) if key in commands and isinstance(raw[key], dict)}
-    everywhere = {each.name for config in commands.values() for each in fields(config)}
+    everywhere = {key_of(each.name) for config in commands.values() for each in fields(config)}
     _refuse_unknown(raw, everywhere, str(path))
     for key, table in tables.items():
-        _refuse_unknown(table, {each.name for each in fields(commands[key])}, f"{path} [{key}]")
+        _refuse_unknown(table, {key_of(each.name) for each in fields(commands[key])}, f"{path} [{key}]")
     chosen = {key: value for key, value in raw.items() if key in hints} | tables.get(name, {})
-    return {key: converted(value, hints[key], f"{path}: {key}") for key, value in chosen.items()}
+    return {hints[key][0]: converted(value, hints[key][1], f"{path}: {key}") for key, value in chosen.items()}
 
 
 def _toml(path: Path) -> Given:

@@ -1,6 +1,6 @@
 """What a distillation method is given and what it must state. A method is one file here plus one row of the table."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,11 +26,20 @@ class Spec:
     gives: frozenset[str]
 
 
+def lacking(needs: Collection[str], gives: Collection[str]) -> list[str]:
+    """The needs that are not given; of alternatives `a|b` one is enough."""
+    return [need for need in sorted(needs) if not set(need.split("|")) & set(gives)]
+
+
 class Method(Protocol):
     """A distillation loss; it may own parameters when it is an nn.Module."""
 
     needs: frozenset[str]
-    """What both views must give: `logits`, `logits:topk`, `pooled`, `features:<tap>`, `tail`."""
+    """What both views must give: `logits`, `logits:topk`, `pooled`, `features:<tap>`, `tail`; `a|b` is either.
+
+    Of `logits:topk` only the k largest are known, the others share their mass evenly: a method that accepts them
+    has a `temperature`, and what is lost at that temperature must be small.
+    """
 
     def bind(self, student: Spec, teacher: Spec) -> None:
         """Learn the shapes once, before training; raises UsageError when they cannot be matched."""

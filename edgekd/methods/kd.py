@@ -30,7 +30,7 @@ class Options:
 class Kd:
     """The method `kd`: cached logits are all it needs."""
 
-    needs = frozenset({"logits"})
+    needs = frozenset({"logits|logits:topk"})
 
     def __init__(self, options: Options) -> None:
         if not options.temperature > 0:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekd.errors import UsageError, nearest
 from edgekd.methods import METHODS
-from edgekd.methods.contract import Method, Spec
+from edgekd.methods.contract import Method, Spec, lacking
 
 
 def load_method(name: str, settings: tuple[str, ...], defaults: Mapping[str, Any]) -> Method:
@@ -37,14 +37,24 @@ def _parsed(text: str, kind: type, setting: str) -> Any:  # noqa: ANN401
         raise UsageError(f"--set {setting}: not {kind.__name__}", f"give a value of type {kind.__name__}") from error
 
 
+def _way_on(need: str, spec: Spec) -> str:
+    if need.startswith("logits") and "logits:topk" in spec.gives:
+        return "a cache of all logits does: edgekd cache-logits --store u8 --name NAME; or choose another method"
+    if need == "pooled" or need.startswith("features:"):
+        column = need.replace("features:", "map:")
+        return f"a cache with that column does: edgekd cache-logits --columns {column} --name NAME"
+    return "choose another method"
+
+
 def check_needs(name: str, method: Method, student: Spec, teacher: Spec) -> None:
     """Raise UsageError when the method needs what the teacher or the student does not give."""
     for whose, spec in (("teacher", teacher), ("student", student)):
-        missing = method.needs - spec.gives
+        missing = lacking(method.needs, spec.gives)
         if missing:
             raise UsageError(
-                f"--method {name} needs {', '.join(sorted(missing))}, which this {whose} does not give",
-                "a live teacher (--live) gives more than cached logits do; or choose another method",
+                f"--method {name} needs {', '.join(each.replace('|', ' or ') for each in missing)}, "
+                f"which this {whose} does not give",
+                _way_on(missing[0], spec),
             )
     if student.classes != teacher.classes:
         raise UsageError(

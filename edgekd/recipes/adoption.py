@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd import config as options
-from edgekd.cache.store import checksum
 from edgekd.data.loader import in_order
 from edgekd.declaration import as_dict
 from edgekd.errors import MissingDependency
@@ -20,7 +19,7 @@ from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
 from edgekd.report import Reporter
-from edgekd.runs import Run, environment, everything, slug
+from edgekd.runs import Run, environment, everything, file_sum, slug
 from edgekd.training.evaluate import evaluate
 from edgekd.training.formats import Format, device_of
 from edgekd.training.keeper import save_weights
@@ -75,7 +74,7 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         parents=_source(name, config) | {"head": "kept" if found.has_head else "linear probe"},
         environment=environment(),
         result=result,
-        weights_sha256=checksum(run.weights),
+        weights_sha256=file_sum(run.weights),
     )
     report.note(f"teacher: {run.path}, made of {found.origin}; validation accuracy {val.top1:.2%}")
     return run
@@ -86,7 +85,7 @@ def _source(name: str, config: options.CacheLogits | options.Distill) -> dict[st
     path = config.teacher_weights
     if path is None or not path.is_file():
         return {"weights": f"timm's pretrained {resolve(name)}"}
-    return {"weights": str(path), "sha256": checksum(path)}
+    return {"weights": str(path), "sha256": file_sum(path)}
 
 
 def _adopted(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Run | None:

@@ -12,6 +12,9 @@ from edgekd.runs import Run
 HOW = {each.name for each in (*fields(Shell), *fields(RunOptions))}
 """Options that say where and how to go on, not what is trained."""
 
+MACHINE = {"threads", "accumulate"}
+"""Options that may change when a run goes on with other processes or on another machine; kept unless given."""
+
 Config = TypeVar("Config", bound=Training)
 
 
@@ -25,13 +28,14 @@ def go_on(config: Config, run: Run, command: str) -> Config:
         raise CheckpointError(f"{run.path}: made by edgekd {manifest['command']}", "give another --name")
     settled, given, now = manifest["config"], manifest["given"], as_dict(config)
     defaults = {each.name: each.default for each in fields(config)}
-    for name in now.keys() - HOW:
+    for name in now.keys() - HOW - MACHINE:
         if now[name] not in (settled.get(name), given.get(name)) and getattr(config, name) != defaults[name]:
             raise UsageError(
                 f"--resume: --{flag(name)} is {now[name]} here but {settled.get(name)} in {run.path}",
                 "give the command as it was, or --overwrite to start anew",
             )
-    kept = settled | {name: now[name] for name in HOW & now.keys()}
+    changed = {name for name in MACHINE if getattr(config, name) != defaults[name]}
+    kept = settled | {name: now[name] for name in (HOW | changed) & now.keys()}
     return from_dict(type(config), kept, str(run.path / "manifest.json"))
 
 

@@ -98,7 +98,7 @@ def describe(source: Run, network: Network, manifest: dict[str, Any]) -> dict[st
             "command": manifest["command"],
             "seed": manifest["config"].get("seed"),
             "data": {"name": manifest["data"]["name"], "fingerprint": manifest["data"]["fingerprint"]},
-            **{key: value for key, value in manifest["parents"].items() if key in ("teacher", "start")},
+            **{key: value for key, value in manifest["parents"].items() if key in ("teacher", "teachers", "start")},
         },
     }
 

@@ -16,6 +16,7 @@ from edgekd.recipes.continuing import go_on, is_finished
 from edgekd.recipes.parents import inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import claim, data_name
+from edgekd.training.distributed import everyone
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate
@@ -41,7 +42,8 @@ def run(config: Finetune, report: Reporter) -> Result:
     report.note(f"from: {parent.path}")
     network = load_network(parent)
     config = inherit_data(replace(config, model=str(parent.path)), parent)
-    data = open_data(_with_channels(config, network), report)
+    with everyone().in_turn():
+        data = open_data(_with_channels(config, network), report)
     data = replace(data, train=data.train.labelled())
     torch.manual_seed(config.seed)
     if data.classes != network.spec.classes:

@@ -1,24 +1,32 @@
 """Which finished artifacts a command starts from: the teacher, the student, the data they were made with."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import torch
+
 from edgekd import config as options
 from edgekd.data.sources import open_data
 from edgekd.declaration import fill_defaults
-from edgekd.errors import CheckpointError, UsageError
+from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import rebuild
 from edgekd.models.names import resolve
 from edgekd.models.network import Network, Spec
+from edgekd.models.onnx_network import open_onnx
 from edgekd.models.weights import restore_weights
 from edgekd.recipes.adoption import adopt
+from edgekd.recipes.known_teacher import ONNX, KnownTeacher, answers_sum, from_run
 from edgekd.report import Reporter
-from edgekd.runs import Run, everything, find, newest
+from edgekd.runs import Run, everything, find, newest, slug
 
 TAUGHT = ("distill", "finetune")
 TEACHING = ("train-teacher", "adopt")
+SAMPLE = 8
+"""Images that an ONNX file is tried on."""
 DATA_FIELDS = tuple(each.name for each in fields(options.Data))
 
 WithData = TypeVar("WithData", bound=options.Data)
@@ -62,21 +70,43 @@ def same_data(given: str, known: str) -> bool:
     return given == known or str(Path(given).expanduser().resolve()) == str(Path(known).resolve())
 
 
-def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[Run, ImageData, WithTeacher]:
-    """The teacher's run (made when weights are given or fetched), the data, and the options completed by it."""
+def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
+    """The teacher (its run is made when weights are given or fetched), the data, and the options completed by it."""
     found = find_teacher(config, report)
     if isinstance(found, Run):
         config = inherit_data(config, found)
         data = open_data(config, report)
         check_classes(found, data)
         report.note(f"teacher: {found.path}")
-        return found, data, config
+        return from_run(found), data, config
+    if isinstance(found, Path):
+        return _from_onnx(found, config, report)
     data = open_data(config, report)
-    return adopt(found, data, config, report), data, config
+    return from_run(adopt(found, data, config, report)), data, config
 
 
-def find_teacher(config: WithTeacher, report: Reporter) -> Run | str:
-    """A run to learn from, or the name of a model whose weights must be had from elsewhere.
+def _from_onnx(path: Path, config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
+    """An ONNX file as a teacher, on its run's data when it lies in its run's folder."""
+    beside = Run(path.parent)
+    if beside.is_there:
+        config = inherit_data(config, beside)
+    data = open_data(config, report)
+    sample = torch.from_numpy(data.everything.pixels.gather(np.arange(min(SAMPLE, len(data.everything)))))
+    spec = open_onnx(path, data, sample, report)
+    _check_classes(str(path), spec.classes, data)
+    report.note(f"teacher: {path}, computed by ONNX Runtime")
+    return KnownTeacher(onnx_name(path, data.name), path, spec, answers_sum(path)), data, config
+
+
+def onnx_name(path: Path, data: str) -> str:
+    """What caches of an ONNX file are called: after its run when it is a run's export, else after file and data."""
+    if Run(path.parent).is_there:
+        return f"{path.absolute().parent.name}-onnx"
+    return slug(path.stem) if path.stem.endswith(data) else f"{slug(path.stem)}-{data}"
+
+
+def find_teacher(config: WithTeacher, report: Reporter) -> Run | Path | str:
+    """A run or an ONNX file to learn from, or the name of a model whose weights must be had from elsewhere.
 
     A name is a run first, then the most accurate run of that model on the same data.
     """
@@ -84,6 +114,8 @@ def find_teacher(config: WithTeacher, report: Reporter) -> Run | str:
         if config.teacher_weights is not None:
             raise UsageError("--teacher-weights: without --teacher", "name the model these weights were trained as")
         return _best_teacher(config, None)
+    if config.teacher.endswith(ONNX):
+        return _onnx_file(config)
     if config.teacher_weights is not None:
         return config.teacher
     if (Path(config.teacher) / "manifest.json").is_file() or (config.runs / config.teacher / "manifest.json").is_file():
@@ -92,6 +124,16 @@ def find_teacher(config: WithTeacher, report: Reporter) -> Run | str:
         raise CheckpointError(f"{config.teacher}: not a run folder (it has no manifest.json)", "give a finished run")
     wanted = resolve(config.teacher)
     return _best_teacher(config, wanted) if _teachers(config, wanted) else config.teacher
+
+
+def _onnx_file(config: options.Teacher) -> Path:
+    path = Path(str(config.teacher)).expanduser()
+    if config.teacher_weights is not None:
+        raise UsageError(f"--teacher-weights: {path} has its own weights", "leave --teacher-weights out")
+    if not path.is_file():
+        there = [each.name for each in path.absolute().parent.glob(f"*{ONNX}")]
+        raise CheckpointError(f"--teacher {path}: no such file", f"{nearest(path.name, there)} (ONNX files there)")
+    return path
 
 
 def _teachers(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[str, Any]]]:
@@ -123,9 +165,13 @@ def check_classes(run: Run, data: ImageData) -> None:
     known, channels = (run.manifest()["model"][key] for key in ("classes", "channels"))
     if channels < data.channels:
         raise CheckpointError(f"{run.path}: takes grey images, these are in colour", "give --channels 1")
+    _check_classes(str(run.path), known, data)
+
+
+def _check_classes(place: str, known: Sequence[str], data: ImageData) -> None:
     if list(known) != list(data.classes):
         raise CheckpointError(
-            f"{run.path}: knows {len(known)} classes ({', '.join(known[:3])}, ...), "
+            f"{place}: knows {len(known)} classes ({', '.join(known[:3])}, ...), "
             f"{data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, ...)",
             "take a teacher trained on this data, or finetune one to it (edgekd finetune RUN --data ...)",
         )

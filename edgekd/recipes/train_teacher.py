@@ -16,6 +16,7 @@ from edgekd.objectives import Supervised
 from edgekd.recipes.continuing import go_on, is_finished
 from edgekd.report import Reporter, Result
 from edgekd.runs import claim, data_name, slug
+from edgekd.training.distributed import everyone
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate
@@ -30,7 +31,8 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
         config = go_on(config, place, "train-teacher")
         if is_finished(place):
             return summary(place)
-    data = open_data(config, report)
+    with everyone().in_turn():
+        data = open_data(config, report)
     data = replace(data, train=data.train.labelled())
     torch.manual_seed(config.seed)
     network = _network(config, data, report)

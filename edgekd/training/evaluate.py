@@ -1,7 +1,7 @@
 """Accuracy and cross-entropy of a network over labelled images, in order and unvaried."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from edgekd.data.loader import in_order
 from edgekd.images.imageset import UNLABELLED, Split
 from edgekd.models.network import Network
 from edgekd.report import Progress
+from edgekd.training.distributed import everyone
 from edgekd.training.formats import Format
 
 
@@ -44,3 +45,15 @@ def evaluate(network: Network, split: Split, batch_size: int, form: Format, prog
         if progress is not None:
             progress.advance(len(target))
     return Score(right / max(count, 1), loss / max(count, 1), count)
+
+
+def evaluate_together(network: Network, split: Split, batch_size: int, form: Format) -> Score:
+    """The same score, of which each rank works out a share; the network's statistics are the first rank's."""
+    ranks = everyone()
+    if ranks.world == 1:
+        return evaluate(network, split, batch_size, form)
+    ranks.share(network.buffers())
+    mine = slice(ranks.rank, None, ranks.world)
+    own = evaluate(network, replace(split, index=split.index[mine], targets=split.targets[mine]), batch_size, form)
+    right, loss, count = ranks.add([round(own.top1 * own.count), own.loss * own.count, own.count]).wait()
+    return Score(right / max(count, 1), loss / max(count, 1), int(count))

@@ -15,11 +15,16 @@ from edgekd.data.batch import Batch
 from edgekd.errors import MissingDependency
 from edgekd.models.network import Network
 from edgekd.report import Reporter
+from edgekd.training import trials
 
 Precision = Literal["auto", "fp32", "bf16"]
 Layout = Literal["auto", "channels-first", "channels-last"]
 MOST_SECONDS = 1.5
 """A candidate that has been tried this long is tried no further."""
+FEW = 8
+"""Images of a first, quick look."""
+HOPELESS = 3.0
+"""A candidate so many times slower than the fastest on a few images is not tried on the batch."""
 LOSS_TOLERANCE = 0.02
 """A faster format must give the fp32 loss of the same batch within this share."""
 
@@ -64,20 +69,36 @@ Step = Callable[[Batch], torch.Tensor]
 def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, report: Reporter) -> Format:
     """The fastest format that `config` leaves open, by timing `step`; `module` is left as it was.
 
-    A faster format is taken only when its loss agrees with fp32's.
+    A faster format is taken only when its loss agrees with fp32's. What a trial found is remembered.
     """
     candidates = _candidates(config)
     if len(candidates) == 1:
         return candidates[0]
-    batch = trial_batch(module, batch, step)
-    trials = {each: measure_step(each, module, batch, step) for each in candidates}
-    expected = trials[candidates[0]].loss
+    key = trials.key_of(module, batch, (config.precision, config.memory_format))
+    known = trials.recall(key)
+    for each in candidates:
+        if known is not None and (each.precision, each.memory_format) == (known["precision"], known["memory_format"]):
+            report.note(f"format: {each.precision} {each.memory_format} (as in an earlier trial here)")
+            return each
+    best = _fastest(candidates, module, batch, step, report)
+    trials.remember(key, {"precision": best.precision, "memory_format": best.memory_format})
+    return best
+
+
+def _fastest(candidates: list[Format], module: nn.Module, batch: Batch, step: Step, report: Reporter) -> Format:
+    few = batch.first(min(len(batch), FEW))
+    quick = {each: measure_step(each, module, few, step).seconds_per_image for each in candidates}
+    # what has no instructions here (bf16 on an older CPU) is tens of times slower: a few images tell
+    candidates = [each for each in candidates if quick[each] <= HOPELESS * min(quick.values()) or each == candidates[0]]
+    batch = _shortened(batch, quick[candidates[0]])
+    found = {each: measure_step(each, module, batch, step) for each in candidates}
+    expected = found[candidates[0]].loss
     accurate = [
-        each for each in candidates if abs(trials[each].loss - expected) <= LOSS_TOLERANCE * max(1, abs(expected))
+        each for each in candidates if abs(found[each].loss - expected) <= LOSS_TOLERANCE * max(1, abs(expected))
     ]
     # The reference has a head start: a trial on a busy machine is noisy, and fp32 is the safe choice.
-    best = min(accurate, key=lambda each: trials[each].seconds_per_image * (0.9 if each == candidates[0] else 1))
-    speeds = {each: 1 / trials[each].seconds_per_image for each in candidates}
+    best = min(accurate, key=lambda each: found[each].seconds_per_image * (0.9 if each == candidates[0] else 1))
+    speeds = {each: 1 / found[each].seconds_per_image for each in candidates}
     told = ", ".join(f"{each.precision} {each.memory_format} {speeds[each]:,.0f}" for each in candidates)
     report.note(f"format: {best.precision} {best.memory_format} (images per second in a trial: {told})")
     return best
@@ -127,6 +148,9 @@ def _time(form: Format, batch: Batch, step: Step) -> Trial:
 
 def trial_batch(module: nn.Module, batch: Batch, step: Step) -> Batch:
     """The batch, or so much of it that a pass takes about a second: a large network is slow on a small machine."""
-    few = batch.first(min(len(batch), 8))
-    seconds = measure_step(Format(), module, few, step).seconds_per_image
-    return batch.first(max(len(few), min(len(batch), int(1.0 / seconds))))
+    few = batch.first(min(len(batch), FEW))
+    return _shortened(batch, measure_step(Format(), module, few, step).seconds_per_image)
+
+
+def _shortened(batch: Batch, seconds_per_image: float) -> Batch:
+    return batch.first(max(min(len(batch), FEW), min(len(batch), int(1.0 / seconds_per_image))))

@@ -21,12 +21,15 @@ from edgekd.images.imageset import Split
 from edgekd.models.network import Network
 from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, atomic, read_lines, rewrite_lines
-from edgekd.training.evaluate import evaluate
+from edgekd.training.distributed import Agreement, RankLost, everyone
+from edgekd.training.evaluate import evaluate_together
 from edgekd.training.update import Update
 
 SECONDS_BETWEEN_SAVES = 300.0
 """Long epochs are saved midway this often."""
 SECONDS_BETWEEN_REPORTS = 0.5
+SECONDS_OF_ECHO = 3.0
+"""torchrun passes a Ctrl-C on to processes that the terminal has told already: no second wish to stop."""
 
 
 @dataclass
@@ -49,7 +52,10 @@ def save_weights(network: Network, path: Path) -> None:
 
 
 class Keeper:
-    """Watches one training; `record` is where it stands."""
+    """Watches one training; `record` is where it stands.
+
+    Ranks agree on what each decides, a step later than it is asked for; only the first one writes.
+    """
 
     def __init__(self, run: Run, update: Update, val: Split, config: Fit, steps_per_epoch: int) -> None:
         self.run = run
@@ -58,10 +64,13 @@ class Keeper:
         self.config = config
         self.steps_per_epoch = steps_per_epoch
         self.record = Record()
+        self.ranks = everyone()
         self.report: Reporter = Silent()
         self.is_finished = False
         self._sums: dict[str, Tensor] = {}
         self._signal = 0
+        self._agreement: Agreement | None = None
+        self._saved_step: int | None = None
         self._progress: Progress | None = None
         self._total = 0
         self._marks = dict.fromkeys(("started", "saved", "reported", "epoch"), time.monotonic())
@@ -88,20 +97,29 @@ class Keeper:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {each: signal.signal(each, self._caught) for each in (signal.SIGINT, signal.SIGTERM)}
+        before: dict[signal.Signals, Any] = {
+            each: signal.signal(each, self._caught) for each in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
+        except Interrupted:
+            if self.ranks.world > 1:
+                # torchrun now ends the others; that must not cut off what this one still has to write and say.
+                before = dict.fromkeys(before, signal.SIG_IGN)
+            raise
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
-        if self._signal:
+        now = time.monotonic()
+        if self._signal and (self.ranks.world == 1 or now - self._marks["signal"] > SECONDS_OF_ECHO):
             raise KeyboardInterrupt
-        self._signal = number
+        if not self._signal:
+            self._signal, self._marks["signal"] = number, now
 
     def __call__(self, losses: dict[str, Tensor], images: int) -> None:
-        """Take note of a finished step.
+        """Take note of a finished step of so many images, of all ranks together.
 
         Raises Interrupted after a signal, once the state is saved.
         """
@@ -119,14 +137,24 @@ class Keeper:
         if now - self._marks["reported"] > SECONDS_BETWEEN_REPORTS and self._progress is not None:
             self._progress.show(loss=sum(float(each) for each in losses.values()), best=max(self.record.best_top1, 0))
             self._marks["reported"] = now
-        if self._signal and not is_last:
-            self._interrupt()
-        if now - self._marks["saved"] > SECONDS_BETWEEN_SAVES:
+        number, is_due = self._agreed(self._signal, now - self._marks["saved"] > SECONDS_BETWEEN_SAVES)
+        if number and not is_last:
+            self._interrupt(number)
+        if is_due:
             self.save()
+
+    def _agreed(self, number: int, is_due: bool) -> tuple[int, bool]:
+        """The signal to obey and whether to save: this process's own, or what all ranks wished one step ago."""
+        if self.ranks.world == 1:
+            return number, is_due
+        before, self._agreement = self._agreement, None
+        wished, is_saved = before.wait() if before is not None else (0.0, 0.0)
+        self._agreement = self.ranks.most([number, is_due and not is_saved])
+        return int(wished), bool(is_saved)
 
     def _end_epoch(self) -> None:
         training_seconds = time.monotonic() - self._marks["epoch"]
-        score = evaluate(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
+        score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
         steps = max(1, (self.record.step - 1) % self.steps_per_epoch + 1)
         epoch = -(-self.record.step // self.steps_per_epoch)
         if not math.isfinite(score.loss):
@@ -137,51 +165,73 @@ class Keeper:
         is_best = score.top1 > self.record.best_top1
         if is_best:
             self.record.best_top1, self.record.best_epoch, self.record.epochs_since_best = score.top1, epoch, 0
-            save_weights(self.update.deployed, self.run.weights)
+            if self.ranks.is_first:
+                save_weights(self.update.deployed, self.run.weights)
         else:
             self.record.epochs_since_best += 1
         row: dict[str, Cell] = {"epoch": epoch, "step": self.record.step}
-        row |= {name: float(total) / steps for name, total in self._sums.items()}
+        row |= {name: float(total) / steps for name, total in self._all_sums().items()}
         row |= {"val_loss": score.loss, "val_top1": score.top1, "best": is_best}
         row |= {"images_per_second": self._images_in_epoch / max(training_seconds, 1e-9)}
-        append_line(self.run.metrics, row)
+        if self.ranks.is_first:
+            append_line(self.run.metrics, row)
         self.report.epoch(row)
         self._sums, self._images_in_epoch = {}, 0
         self.is_finished = self.config.patience is not None and self.record.epochs_since_best >= self.config.patience
         self.save()
         self._marks["epoch"] = time.monotonic()
 
-    def _interrupt(self) -> None:
+    def _all_sums(self) -> dict[str, Tensor]:
+        """The loss parts summed over the steps of this epoch, of the whole batches."""
+        if self.ranks.world == 1 or not self._sums:
+            return self._sums
+        totals = self.ranks.add([float(each) for each in self._sums.values()]).wait()
+        means = [torch.tensor(total / self.ranks.world, device=self.update.device) for total in totals]
+        return dict(zip(self._sums, means, strict=True))
+
+    def lost(self) -> RankLost:
+        """In words: another rank has gone in the middle of the training, and what is left of it."""
+        saved = "nothing is saved yet" if self._saved_step is None else f"the state of step {self._saved_step} is saved"
+        return RankLost(
+            f"another process of this training has ended at step {self.record.step} of {self._total}; "
+            f"{saved} in {self.run.path}",
+            "the same command with --resume goes on, with as many processes as there are",
+        )
+
+    def _interrupt(self, number: int) -> None:
         self.save()
         raise Interrupted(
             f"interrupted at step {self.record.step} of {self._total}; the state is saved in {self.run.path}",
             "the same command with --resume goes on",
-            self._signal,
+            number,
         )
 
     def save(self) -> None:
-        """Write everything a resume needs to `last/`, atomically."""
+        """Write everything a resume needs to `last/`, atomically; any number of ranks can go on from it."""
         now = time.monotonic()
         self.record.seconds += now - self._marks["started"]
         self._marks["started"] = self._marks["saved"] = now
         state = {
             "record": asdict(self.record),
             "update": self.update.state_dict(),
-            "sums": self._sums,
+            "sums": self._all_sums(),
             "images_in_epoch": self._images_in_epoch,
             "finished": self.is_finished,
             "rng": torch.get_rng_state(),
         }
-        with atomic(self.run.last) as beside:
-            torch.save(state, beside)
+        if self.ranks.is_first:
+            with atomic(self.run.last) as beside:
+                torch.save(state, beside)
+        self.ranks.wait()
+        self._saved_step = self.record.step
 
     def restore(self) -> bool:
-        """Go on from `last/` when it is there; whether it was.
+        """Go on from `last/` when it is there; whether it was. Every rank reads it.
 
         Raises CheckpointError when it cannot be read.
         """
         if not self.run.last.is_file():
-            rewrite_lines(self.run.metrics, [])
+            self._keep_lines()
             return False
         try:
             state: dict[str, Any] = torch.load(self.run.last, weights_only=True, map_location=self.update.device)
@@ -194,5 +244,11 @@ class Keeper:
         self._sums, self._images_in_epoch = state["sums"], state["images_in_epoch"]
         self.is_finished = state["finished"]
         torch.set_rng_state(state["rng"].cpu())
-        rewrite_lines(self.run.metrics, [row for row in read_lines(self.run.metrics) if row["step"] <= self.step])
+        self._keep_lines()
+        self._saved_step = self.record.step
         return True
+
+    def _keep_lines(self) -> None:
+        """Drop what metrics.jsonl says of steps that will be done again."""
+        if self.ranks.is_first:
+            rewrite_lines(self.run.metrics, [row for row in read_lines(self.run.metrics) if row["step"] <= self.step])

@@ -16,6 +16,6 @@ def fit(batches: Batches, update: Update, keeper: Keeper, total_steps: int) -> N
     with keeper.watching(total_steps):
         for step, batch in zip(range(start, total_steps), batches.starting_at(start), strict=False):
             losses = update(batch, step / total_steps)
-            keeper(losses, len(batch))
+            keeper(losses, batches.images_per_step)
             if keeper.is_finished:
                 break

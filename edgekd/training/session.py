@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgekd.cache.store import checksum
+import torch
+from torch import nn
+
 from edgekd.config import Training
+from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
 from edgekd.declaration import as_dict
-from edgekd.errors import DataError, Interrupted
+from edgekd.errors import DataError, Interrupted, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
 from edgekd.models.weights import restore_weights
+from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result, Table
-from edgekd.runs import Run, clear, environment
-from edgekd.training.evaluate import evaluate
-from edgekd.training.formats import device_of
+from edgekd.runs import Run, clear, environment, file_sum
+from edgekd.training.distributed import RankLost, Ranks, everyone
+from edgekd.training.evaluate import evaluate_together
+from edgekd.training.formats import Format, device_of, measure_step
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
+from edgekd.training.norms import share_norms
 from edgekd.training.settings import format_of, settle_format, total_steps, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
@@ -45,29 +51,86 @@ class Job:
 def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter) -> Result:
     """Train, keep the best epoch by validation, test it once, and finish the run's manifest.
 
-    `layers` are the parameters that learn, with their learning-rate scales.
+    `layers` are the parameters that learn, with their learning-rate scales. Under torchrun every process calls this;
+    the first one writes. Raises Interrupted once the state is saved, RankLost when another process has gone.
     """
+    ranks = everyone()
+    job, is_begun = _agree(job, ranks)
     device = device_of(job.config)
     objective.to(device)
-    batches = _batches(job)
-    config = settle_format(job.config, objective, next(batches.starting_at(0)).to(device), report)
+    batches = _batches(job, ranks)
+    first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
+    settled = ranks.from_first(lambda: settle_format(job.config, objective, first, report))
+    config = replace(settled, threads=job.config.threads)
     form = format_of(config)
     form.apply(objective)
-    update = Update(objective, make_optimizer(config, layers), config, form)
+    update = Update(objective, make_optimizer(config, layers), config, form, _engine(objective, first, form, config))
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = report
-    _start(replace(job, config=config), update.deployed, keeper)
+    job = replace(job, config=config)
+    _start(job, update.deployed, keeper, is_begun)
     try:
         fit(batches, update, keeper, total_steps(config, batches.steps_per_epoch))
+        return _finish(job, update.deployed, keeper)
+    except RankLost as error:
+        _note_interruption(job.run, ranks)
+        raise keeper.lost() from error
     except Interrupted:
-        job.run.update(status="interrupted")
+        _note_interruption(job.run, ranks)
+        ranks.wait()
         raise
-    return _finish(replace(job, config=config), update.deployed, keeper)
 
 
-def _batches(job: Job) -> Batches:
+def _note_interruption(run: Run, ranks: Ranks) -> None:
+    if ranks.is_first:
+        run.update(status="interrupted")
+
+
+def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
+    """The job with this process's threads, and whether its run was begun before; the same on every rank.
+
+    Raises UsageError when the processes do not do the same, or have not an image each.
+    """
+    is_begun = job.run.is_there and job.given["resume"]
+    options = {name: value for name, value in as_dict(job.config).items() if name != "threads"}
+    ranks.check_alike(options | {"set of images": job.data.fingerprint, "run to go on with": is_begun})
+    if (job.config.batch_size or 1) < ranks.world:
+        raise UsageError(
+            f"--batch-size {job.config.batch_size}: fewer images than processes ({ranks.world})",
+            "it counts the images of all processes together: give more of them, or start fewer processes",
+        )
+    manifest = job.run.manifest() if is_begun else {}
+    asked = (job.given.get("threads"), manifest.get("given", {}).get("threads"))
+    if is_begun and manifest.get("processes", 1) != ranks.world and asked == (None, None):
+        job = replace(job, config=replace(job.config, threads=own_cores()))
+    return job, is_begun
+
+
+def _engine(objective: Objective, batch: Batch, form: Format, config: Training) -> nn.Module:
+    """What is called in training: the objective, shared among ranks where there are several."""
+    ranks = everyone()
+    if ranks.world == 1:
+        return objective
+    unused: list[bool] = []
+
+    def step(each: Batch) -> torch.Tensor:
+        loss = torch.stack(list(objective(each, 0.0).values())).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        unused.append(any(each.requires_grad and each.grad is None for each in objective.parameters()))
+        return loss.detach()
+
+    measure_step(form, objective, batch.first(8), step)
+    if config.sync_bn:
+        share_norms(objective)
+    return ranks.engine(objective, has_unused=any(unused))
+
+
+def _batches(job: Job, ranks: Ranks) -> Batches:
     config = job.config
-    return Batches(job.data.train, view_recipe(config), config.batch_size or 1, config.seed, job.views)
+    recipe = view_recipe(config)
+    return Batches(
+        job.data.train, recipe, config.batch_size or 1, config.seed, job.views, rank=ranks.rank, world=ranks.world
+    )
 
 
 def describe_data(data: ImageData) -> dict[str, Any]:
@@ -84,10 +147,10 @@ def describe_data(data: ImageData) -> dict[str, Any]:
     }
 
 
-def _start(job: Job, network: Network, keeper: Keeper) -> None:
+def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
     """Make the run folder, or find the state to go on from."""
     given = job.given
-    if job.run.is_there and job.given["resume"]:
+    if is_begun:
         given = job.run.manifest()["given"]
         known = job.run.manifest()["data"]["fingerprint"]
         if known != job.data.fingerprint:
@@ -96,8 +159,10 @@ def _start(job: Job, network: Network, keeper: Keeper) -> None:
                 "restore the images, or start anew with --overwrite",
             )
         keeper.restore()
-    else:
+    elif keeper.ranks.is_first:
         clear(job.run.path)
+    if not keeper.ranks.is_first:
+        return
     job.run.update(
         command=job.command,
         status="running",
@@ -109,13 +174,19 @@ def _start(job: Job, network: Network, keeper: Keeper) -> None:
         data=describe_data(job.data),
         parents=job.parents,
         environment=environment(),
+        processes=keeper.ranks.world,
     )
 
 
 def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
-    restore_weights(network, job.run.weights)
-    score = evaluate(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
+    ranks = keeper.ranks
+    if ranks.is_first:
+        restore_weights(network, job.run.weights)
+    ranks.share(network.parameters())
+    score = evaluate_together(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
     keeper.save()
+    if not ranks.is_first:
+        return Result({})
     record = keeper.record
     result = {
         "test_top1": score.top1,
@@ -128,7 +199,7 @@ def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
         "images_per_second": round(record.images / max(record.seconds, 1e-9), 1),
         "peak_rss_mb": peak_rss_mb(),
     }
-    job.run.update(status="finished", result=result, weights_sha256=checksum(job.run.weights))
+    job.run.update(status="finished", result=result, weights_sha256=file_sum(job.run.weights))
     return summary(job.run)
 
 

@@ -1,17 +1,22 @@
-"""How losses become a step: autocast, backward, clipping, learning rate, averaged weights."""
+"""How losses become a step: autocast, backward, accumulation, ranks, clipping, learning rate, averaged weights."""
 
 import copy
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from edgekd.config import Fit
 from edgekd.data.batch import Batch
+from edgekd.images.counter import random_bits
 from edgekd.models.network import Network
-from edgekd.objectives import Distillation, Supervised
+from edgekd.objectives import LABEL_PART, Distillation, Supervised, label_weight
+from edgekd.training.distributed import Agreement, everyone, noticing_losses
 from edgekd.training.formats import Format
 from edgekd.training.schedule import one_cycle
 
@@ -48,11 +53,33 @@ def _is_frozen(module: nn.Module) -> bool:
     return bool(parameters) and not any(each.requires_grad for each in parameters)
 
 
-class Update:
-    """One optimiser step per call."""
+def _unshared(engine: nn.Module) -> AbstractContextManager[None]:
+    """The context in which gradients stay with their rank."""
+    if not isinstance(engine, DistributedDataParallel):
+        return nullcontext()
+    context: AbstractContextManager[None] = engine.no_sync()
+    return context
 
-    def __init__(self, objective: Objective, optimizer: torch.optim.Optimizer, config: Fit, form: Format) -> None:
+
+class Update:
+    """One optimiser step per call, of all ranks together.
+
+    Ranks and pieces see parts of one batch, so each loss part, a mean over its own images or labels, counts by their
+    share of the whole: the step is that of the whole batch at once (but for batch norm and dropout).
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        config: Fit,
+        form: Format,
+        engine: nn.Module | None = None,
+    ) -> None:
+        """`engine` is the objective as it is called in training (Ranks.engine)."""
         self.objective = objective
+        self.engine = objective if engine is None else engine
+        self.ranks = everyone()
         self.optimizer = optimizer
         self.config = config
         self.form = form
@@ -68,23 +95,58 @@ class Update:
         return self.average or self.objective.deployed
 
     def __call__(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Take one step at `progress` (0..1) and return the detached loss parts (not synchronised)."""
+        """Take one step at `progress` (0..1) and return the detached loss parts (not synchronised).
+
+        Over all ranks the mean of a part is its value for the whole batch. Raises RankLost.
+        """
+        whole = self._whole(batch)
         self.objective.train()
         for module in self.frozen:
             module.eval()
         share = one_cycle(progress, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = (self.config.lr or 0.0) * group["scale"] * share
-        with self.form.autocast(self.device):
-            parts: dict[str, Tensor] = self.objective(batch.to(self.device), progress)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
+        losses: dict[str, Tensor] = {}
+        pieces = batch.pieces(self.config.accumulate)
+        for number, piece in enumerate(pieces):
+            parts = self._learn(piece, progress, whole, is_last=number == len(pieces) - 1)
+            losses = {name: part + losses[name] if name in losses else part for name, part in parts.items()}
         if self.config.clip:
             torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip)
         self.optimizer.step()
         self.steps += 1
         if self.average is not None:
             self._average()
+        return losses
+
+    def _whole(self, batch: Batch) -> Agreement | None:
+        """Images and labels of the step's batch in all ranks and pieces, on their way; None when this is all of it."""
+        if self.ranks.world == 1 and self.config.accumulate == 1:
+            return None
+        if self.ranks.world > 1:
+            self._seed()
+        return self.ranks.add([len(batch), label_weight(batch)])
+
+    def _seed(self) -> None:
+        """Dropout from (seed, step, rank): each rank has masks of its own, and no state that a resume would need."""
+        word = int(random_bits(self.config.seed, self.steps, np.array([self.ranks.rank]), 1)[0, 0] >> np.uint64(1))
+        # torch.manual_seed takes 0.4 ms, and without CUDA keeps a record of every call.
+        torch.default_generator.manual_seed(word)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(word)
+
+    def _learn(self, piece: Batch, progress: float, whole: Agreement | None, *, is_last: bool) -> dict[str, Tensor]:
+        """Add the gradients of a piece; ranks share theirs with the last one. The detached loss parts."""
+        with _unshared(self.engine) if not is_last else nullcontext(), noticing_losses():
+            with self.form.autocast(self.device):
+                parts: dict[str, Tensor] = self.engine(piece.to(self.device), progress)
+            if whole is not None:
+                images, labels = whole.wait()
+                by_label = max(label_weight(piece), 1) / max(labels, 1) * self.ranks.world
+                by_image = len(piece) / images * self.ranks.world
+                parts = {name: part * (by_label if name == LABEL_PART else by_image) for name, part in parts.items()}
+            torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
         return {name: part.detach() for name, part in parts.items()}
 
     def _average(self) -> None:

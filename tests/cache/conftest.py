@@ -1,40 +1,63 @@
-"""A small plan and its logits."""
+"""A small plan, its images, and caches written by hand from known logits."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
+from edgekd.cache.columns import encode
+from edgekd.cache.listing import read_parts, write_part
 from edgekd.cache.plan import Plan
-from edgekd.cache.store import seal, write_shard
+from edgekd.cache.shards import write_shard
+from edgekd.cache.store import all_shards, seal
+from edgekd.images.imageset import Listing
 
 ROWS, CLASSES, VIEWS = 70, 3, 2
 
 
 def make_plan(**changes: object) -> Plan:
     values: dict[str, object] = {
-        "teacher": {"name": "big-toys", "model": "big", "sha256": "aa"},
-        "data": {
-            "name": "toys", "images": ROWS, "classes": ["a", "b", "c"], "canvas": 32, "channels": 3, "fingerprint": "f"
+        "teacher": {
+            "name": "big-toys", "place": "runs/big-toys", "model": "big", "sha256": "aa", "code": None, "spec": None,
+            "feeding": {"input_size": 32, "mean": [0.5], "std": [0.5]},
         },
+        "data": {"name": "toys", "options": {"data": "toys"}, "classes": ["a", "b", "c"], "canvas": 32, "channels": 3},
         "views": {"version": 1, "crop": 0.125, "flip": True, "seed": 0},
         "store": "fp32",
         "batch_size": 1,
-        "compute": {"precision": "fp32", "memory_format": "channels-last", "threads": 1},
+        "compute": {"precision": "fp32", "memory_format": "channels-last", "threads": 1, "device": "cpu"},
     }  # fmt: skip
     return Plan(**(values | changes))  # type: ignore[arg-type]
 
 
-def logits_of(view: int) -> torch.Tensor:
-    return torch.randn(ROWS, CLASSES, generator=torch.Generator().manual_seed(view)) * 5
+def make_listing(rows: int = ROWS) -> Listing:
+    return Listing(tuple(f"a/{row:03d}.png" for row in range(rows)), tuple(f"{row:064x}" for row in range(rows)))
 
 
-def write(folder: Path, plan: Plan, views: int = VIEWS) -> None:
+def logits_of(view: int, rows: int = ROWS) -> Tensor:
+    return torch.randn(100, CLASSES, generator=torch.Generator().manual_seed(view))[:rows] * 5
+
+
+def pooled_of(view: int, rows: int = ROWS) -> Tensor:
+    return torch.randn(100, 4, generator=torch.Generator().manual_seed(100 + view))[:rows]
+
+
+def write_cache(folder: Path, plan: Plan, views: int = VIEWS) -> Path:
+    """A finished cache of 70 images and of what further parts the folder lists."""
     plan.save(folder)
-    for view in range(views):
-        for number, span in enumerate(plan.spans()):
-            write_shard(folder, plan, view, number, logits_of(view)[span.start : span.stop])
-    seal(folder, plan, views)
+    write_part(folder, 0, make_listing(), range(ROWS))
+    parts = read_parts(folder)
+    rows = parts[-1].stop
+    for shard in all_shards(plan, parts, views):
+        span = slice(shard.start, shard.stop)
+        logits = logits_of(shard.view, rows)[span]
+        columns = encode(logits, torch.zeros(len(logits), dtype=torch.int64), plan.store, plan.topk)
+        extras = {name: pooled_of(shard.view, rows)[span].half() for name in plan.extras}
+        write_shard(folder, shard, columns | extras)
+    seal(folder, plan, parts, views)
+    return folder
 
 
 @pytest.fixture
@@ -43,20 +66,29 @@ def plan() -> Plan:
 
 
 @pytest.fixture
-def expected() -> list[torch.Tensor]:
+def listing() -> Listing:
+    return make_listing()
+
+
+@pytest.fixture
+def expected() -> list[Tensor]:
     """The logits [rows, classes] of each view."""
     return [logits_of(view) for view in range(VIEWS)]
 
 
 @pytest.fixture
-def half(tmp_path: Path) -> Path:
-    """The same in half precision."""
-    write(tmp_path / "half", make_plan(store="fp16"))
-    return tmp_path / "half"
+def planned() -> Callable[..., Plan]:
+    """Makes the same plan with some fields changed."""
+    return make_plan
+
+
+@pytest.fixture
+def write() -> Callable[..., Path]:
+    """Writes a finished cache of a plan to a folder, with the known logits."""
+    return write_cache
 
 
 @pytest.fixture
 def cache(tmp_path: Path, plan: Plan) -> Path:
     """A finished cache of three shards a view."""
-    write(tmp_path / "toys", plan)
-    return tmp_path / "toys"
+    return write_cache(tmp_path / "toys", plan)

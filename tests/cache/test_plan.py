@@ -1,50 +1,81 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from edgekd.cache.plan import FORMAT, Plan, check_fit, read_plan
+from edgekd.cache.plan import BATCHES_PER_SHARD, FORMAT, SHARD_BYTES, Plan, read_plan
 from edgekd.errors import CacheError
 from edgekd.runs import read_json, write_json
 
+Planned = Callable[..., Plan]
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    write_json(folder / "plan.json", read_json(folder / "plan.json", CacheError) | changes)
+
 
 def test_a_plan_survives_the_disk(tmp_path: Path, plan: Plan) -> None:
-    plan.save(tmp_path)
+    assert plan.save(tmp_path)
     assert read_plan(tmp_path) == plan and read_plan(tmp_path).digest() == plan.digest()
 
 
-def test_shards_cover_every_row_once(plan: Plan) -> None:
-    assert [row for span in plan.spans() for row in span] == list(range(70))
-
-
-def test_a_newer_format_is_refused(tmp_path: Path, plan: Plan) -> None:
+def test_the_first_plan_stays(tmp_path: Path, plan: Plan, planned: Planned) -> None:
     plan.save(tmp_path)
-    write_json(tmp_path / "plan.json", read_json(tmp_path / "plan.json", CacheError) | {"format": FORMAT + 1})
-    with pytest.raises(CacheError, match="newer"):
-        read_plan(tmp_path)
-
-
-def test_what_fits_passes(plan: Plan, tmp_path: Path) -> None:
-    check_fit(tmp_path, plan, plan.teacher, plan.data, plan.views)
+    assert not planned(store="u8").save(tmp_path) and read_plan(tmp_path) == plan
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
 @pytest.mark.parametrize(
-    ("part", "change", "words"),
+    "change",
     [
-        ("teacher", {"sha256": "bb"}, "teacher weights"),
-        ("data", {"fingerprint": "g"}, "other content"),
-        ("data", {"canvas": 64}, r"canvas \(32 there, 64 here\)"),
-        ("data", {"classes": ["a", "b", "d"]}, "classes"),
-        ("data", {"images": 71}, r"images \(70 there, 71 here\)"),
-        ("views", {"crop": 0.25}, r"crop \(0.125 there, 0.25 here\)"),
-        ("views", {"version": 2}, "version"),
+        {"store": "u8"},
+        {"store": "topk", "topk": 2},
+        {"extras": {"pooled": [4]}},
+        {"batch_size": 2},
+        {"views": {"version": 1, "crop": 0.25, "flip": True, "seed": 0}},
+        {"compute": {"precision": "bf16", "memory_format": "channels-last", "threads": 1}},
     ],
 )
-def test_each_difference_is_named(plan: Plan, tmp_path: Path, part: str, change: dict[str, object], words: str) -> None:
-    parts = {"teacher": plan.teacher, "data": plan.data, "views": plan.views}
-    parts[part] = parts[part] | change
-    with pytest.raises(CacheError, match=words):
-        check_fit(tmp_path, plan, **parts)
+def test_what_decides_the_bytes_decides_the_digest(plan: Plan, planned: Planned, change: dict[str, object]) -> None:
+    assert planned(**change).digest() != plan.digest()
 
 
-def test_a_cache_can_be_used_without_its_teacher(plan: Plan, tmp_path: Path) -> None:
-    check_fit(tmp_path, plan, None, plan.data, plan.views)
+def test_names_places_and_threads_do_not(plan: Plan, planned: Planned) -> None:
+    other = planned(
+        teacher=plan.teacher | {"name": "other", "place": "elsewhere"},
+        compute=plan.compute | {"threads": 8, "versions": {"torch": "9"}},
+    )
+    assert other.digest() == plan.digest()
+
+
+def test_wide_rows_make_shards_of_fewer_batches(planned: Planned) -> None:
+    assert planned(batch_size=250).rows_per_shard == 250 * BATCHES_PER_SHARD
+    wide = planned(batch_size=250, extras={"map:x": [64, 8, 8]})
+    assert wide.rows_per_shard % 250 == 0 and 250 <= wide.rows_per_shard <= SHARD_BYTES / wide.row_bytes
+    assert planned(batch_size=250, extras={"map:x": [10**6]}).rows_per_shard == 250
+
+
+@pytest.mark.parametrize(("known", "hint"), [(FORMAT + 1, "update edgekd"), (1, "make the cache again"), ("x", "make")])
+def test_another_format_is_refused(tmp_path: Path, plan: Plan, known: object, hint: str) -> None:
+    plan.save(tmp_path)
+    rewrite(tmp_path, format=known)
+    with pytest.raises(CacheError, match=f"cache format {known}, this edgekd knows {FORMAT}") as caught:
+        read_plan(tmp_path)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "change", [{"surplus": 1}, {"data": {}}, {"data": None}, {"compute": {}}, {"batch_size": 0}, {"teacher": []}]
+)
+def test_what_is_no_plan_is_told(tmp_path: Path, plan: Plan, change: dict[str, object]) -> None:
+    plan.save(tmp_path)
+    rewrite(tmp_path, **change)
+    with pytest.raises(CacheError, match="not a plan"):
+        read_plan(tmp_path)
+
+
+def test_a_torn_plan_is_told(tmp_path: Path, plan: Plan) -> None:
+    plan.save(tmp_path)
+    (tmp_path / "plan.json").write_text((tmp_path / "plan.json").read_text()[:100])
+    with pytest.raises(CacheError, match="cannot be read as JSON"):
+        read_plan(tmp_path)

@@ -62,3 +62,18 @@ def test_another_commands_manifest_is_refused(cli: Any, tmp_path: Path) -> None:
 def test_lists_and_whole_numbers_are_converted(tmp_path: Path) -> None:
     made = distill('set = ["temperature=2"]\nlr = 1\nruns = "elsewhere"\n', tmp_path)
     assert made.set == ("temperature=2",) and made.lr == 1.0 and made.runs == Path("elsewhere")
+
+
+def test_import_is_a_flag_and_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('import = "theirs.npz"\n')
+    made = build(COMMANDS["cache-logits"].config, "cache-logits", {"config": path}, TABLE)
+    assert made.import_ == Path("theirs.npz")  # type: ignore[attr-defined]
+    path.write_text('import_ = "theirs.npz"\n')
+    with pytest.raises(ConfigError, match="'import_'"):
+        build(COMMANDS["cache-logits"].config, "cache-logits", {"config": path}, TABLE)
+
+
+def test_one_cache_or_several(tmp_path: Path) -> None:
+    assert distill('cache = "one"\n', tmp_path).cache == ("one",)
+    assert distill('cache = ["one", "two=2"]\n', tmp_path).cache == ("one", "two=2")

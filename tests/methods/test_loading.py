@@ -8,7 +8,7 @@ import edgekd.methods
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.methods import METHODS
-from edgekd.methods.contract import Spec, View
+from edgekd.methods.contract import Spec, View, lacking
 from edgekd.methods.loading import check_needs, load_method
 
 NOT_METHODS = {"__init__", "contract", "loading"}
@@ -65,3 +65,24 @@ def test_other_class_counts_are_refused() -> None:
     method, gives = load_method("kd", (), {}), frozenset({"logits"})
     with pytest.raises(UsageError, match="10 classes"):
         check_needs("kd", method, Spec(6, gives), Spec(10, gives))
+
+
+def test_one_of_two_alternatives_is_enough() -> None:
+    assert lacking({"logits|logits:topk"}, {"logits:topk"}) == []
+    assert lacking({"logits|logits:topk", "pooled"}, {"logits"}) == ["pooled"]
+
+
+@pytest.mark.parametrize(
+    ("need", "gives", "hint"),
+    [
+        ("logits", "logits:topk", "--store u8"),
+        ("features:layer3", "logits", "--columns map:layer3"),
+        ("pooled", "logits", "--columns pooled"),
+    ],
+)
+def test_what_a_cache_lacks_comes_with_the_way_on(need: str, gives: str, hint: str) -> None:
+    method = load_method("kd", (), {})
+    method.needs = frozenset({need})
+    with pytest.raises(UsageError) as caught:
+        check_needs("kd", method, Spec(3, frozenset({need})), Spec(3, frozenset({gives})))
+    assert hint in caught.value.hint

@@ -125,3 +125,44 @@ def test_another_store_is_refused_and_overwritten(cli: Any, copy: Path) -> None:
     called = cli("cache-logits", "--store", "fp32")
     assert called.code == 3 and "fp16" in called.err
     assert cli("cache-logits", "--store", "fp32", "--views", 1, "--overwrite", "--json").json["store"] == "fp32"
+
+
+def test_more_views_than_the_cache_has_are_not_made_up(cli: Any, copy: Path, quick: Any) -> None:
+    called = cli("distill", "--cache", TEACHER, "--views", 3, *quick, "--name", "x")
+    assert called.code == 2 and f"edgekd cache-logits --name {TEACHER} --views 3" in called.err
+    assert cli("distill", "--cache", TEACHER, "--views", 1, *quick, "--name", "x").code == 0
+
+
+@pytest.mark.parametrize("how", [(), ("--live",), ("--cache", TEACHER)])
+def test_a_student_does_not_take_its_teachers_place(cli: Any, copy: Path, quick: Any, how: tuple[str, ...]) -> None:
+    called = cli("distill", *how, *quick, "--name", TEACHER, "--overwrite")
+    assert called.code == 2 and "is the teacher" in called.err
+    assert (copy / "runs" / TEACHER / "model.safetensors").is_file()
+
+
+def test_nothing_to_resume_is_told(cli: Any, copy: Path, quick: Any) -> None:
+    called = cli("distill", *quick, "--name", "tiny", "--resume")
+    assert called.code == 3 and "no run runs/tiny" in called.err and "tiny-cnn-from" in called.err
+    assert not (copy / "runs" / "tiny").exists()
+
+
+def test_a_resumed_distillation_keeps_its_method_settings(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("distill", *quick, "--temperature", 1, "--alpha", 1, "--name", "cut").code == 0
+    run = Run(copy / "runs" / "cut")
+    before = run.weights.read_bytes()
+    run.update(status="interrupted")
+    shutil.rmtree(run.last.parent)
+    assert cli("distill", "--name", "cut", "--resume").code == 0
+    assert run.weights.read_bytes() == before
+
+
+def test_a_temperature_that_topk_cannot_bear_is_refused(cli: Any, copy: Path, quick: Any) -> None:
+    make = ("cache-logits", "--teacher", TEACHER, "--store", "topk", "--topk", 1, "--name", "top", "--views", 1)
+    called = cli(*make, "--threads", 1)
+    assert called.code == 0 and "error of the KD gradient" in called.err
+    plan = json.loads((copy / "cache" / "top" / "plan.json").read_text())
+    plan["topk_error"] = {"1": 0.01, "4": 0.07}
+    (copy / "cache" / "top" / "plan.json").write_text(json.dumps(plan))
+    called = cli("distill", "--cache", "top", *quick, "--name", "x")
+    assert called.code == 3 and "7.0% at temperature 4" in called.err and "--store u8" in called.err
+    assert cli("distill", "--cache", "top", "--set", "temperature=2", *quick, "--name", "x").code == 0

@@ -1,4 +1,7 @@
+import copy
 import io
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,6 +71,33 @@ def test_averaged_weights_lag_behind(network: Network, batch: Batch) -> None:
     moved = (network.backbone[6].weight - start).norm()
     lagged = (update.deployed.backbone[6].weight - start).norm()
     assert 0 < lagged < moved
+
+
+def without_chance(network: Network) -> Network:
+    """No batch norm and no dropout: every image counts for itself."""
+    network.backbone[1], network.backbone[5] = torch.nn.Identity(), torch.nn.Identity()
+    return network
+
+
+def mixed(batch: Batch) -> Batch:
+    return replace(batch, partner_target=batch.target.roll(5), share=torch.linspace(0.1, 1, len(batch)))
+
+
+def partly_labelled(batch: Batch) -> Batch:
+    target = batch.target.clone()
+    target[3:14] = -1
+    return replace(batch, target=target)
+
+
+@pytest.mark.parametrize("pieces", [2, 5, 24, 100])
+@pytest.mark.parametrize("change", [lambda batch: batch, partly_labelled, lambda batch: mixed(partly_labelled(batch))])
+def test_a_step_in_pieces_is_the_step_of_the_whole(
+    network: Network, batch: Batch, pieces: int, change: Callable[[Batch], Batch]
+) -> None:
+    whole, cut = (without_chance(copy.deepcopy(network)) for _ in range(2))
+    losses = [an_update(whole)(change(batch), 0.5), an_update(cut, accumulate=pieces)(change(batch), 0.5)]
+    assert losses[0]["ce"].item() == pytest.approx(losses[1]["ce"].item(), rel=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole.parameters(), cut.parameters(), strict=True))
 
 
 def test_a_restored_update_goes_on_exactly(network: Network, batch: Batch) -> None:

@@ -1,0 +1,192 @@
+"""Filling a cache: planned once, checked against what is there, written shard by shard, sealed at the end."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from edgekd.cache.columns import encode
+from edgekd.cache.fit import check_fit
+from edgekd.cache.listing import Part, match, read_parts
+from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.shards import Shard, write_shard
+from edgekd.cache.store import LogitCache, all_shards, missing_shards, open_cache, read_manifest, seal
+from edgekd.config import CacheLogits, share_of
+from edgekd.data.batch import Batch
+from edgekd.data.loader import view_in_order
+from edgekd.errors import CacheError, CheckpointError, DataError
+from edgekd.images.imageset import ImageData
+from edgekd.models.network import Network
+from edgekd.models.taps import Taps
+from edgekd.ranks import own_cores
+from edgekd.recipes.known_teacher import KnownTeacher
+from edgekd.recipes.numbering import number_images
+from edgekd.recipes.planning import VIEWS, affordable_views, check_room, new_plan, tell_cost
+from edgekd.report import Progress, Reporter
+from edgekd.runs import append_line, clear, read_lines
+from edgekd.training.distributed import everyone
+from edgekd.training.formats import Format, device_of
+from edgekd.training.session import describe_data
+from edgekd.training.settings import settle_views, view_recipe
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What filling gives: the folder, the cache unless shares of others are missing, the data numbered as in it."""
+
+    folder: Path
+    cache: LogitCache | None
+    data: ImageData
+    there: int
+    shards: int
+
+
+def fill(
+    teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, epochs: int | None = None
+) -> Filled:
+    """The teacher's cache for this data, written or completed where needed; `epochs` bound the views left open.
+
+    Raises CacheError when another cache is in its place, or when the disk has no room for it.
+    """
+    ranks = everyone()
+    config = teacher.settle(config)
+    if ranks.world > 1:
+        config = replace(config, threads=config.threads or own_cores())
+    folder = config.caches / (config.name or teacher.name)
+    network = None
+    with ranks.in_turn():
+        plan = _known_plan(folder, teacher, data, config)
+        if plan is None:
+            network = teacher.network().to(device_of(config)).eval()
+            plan, seconds = new_plan(teacher, data, config, network, report)
+            views = config.views or affordable_views(plan, seconds, len(data.everything), folder, epochs)
+            check_room(folder, plan, views * len(data.everything))
+            if plan.save(folder):
+                tell_cost(plan, views, seconds, len(data.everything), report)
+                append_line(folder / "log.jsonl", {"views": views})
+            plan = read_plan(folder)
+        parts, data = number_images(folder, plan, data)
+    views = _views(folder, plan, config)
+    shards = all_shards(plan, parts, views)
+    todo = missing_shards(folder, shards)
+    if not todo and _is_sealed(folder, plan, parts, views):
+        report.note(f"cache: {folder}, {views} views")
+        return Filled(folder, open_cache(folder), data, len(shards), len(shards))
+    check_room(folder, plan, sum(map(len, todo)))
+    rank, world = share_of(config.shard)
+    mine = set(shards[rank::world])
+    network = network or teacher.network().to(device_of(config)).eval()
+    work = _Work(folder, plan, tuple(shard for shard in todo if shard in mine))
+    _write(work, network, data, config, report)
+    ranks.wait()
+    left = missing_shards(folder, shards)
+    if left:
+        return Filled(folder, None, data, len(shards) - len(left), len(shards))
+    with ranks.in_turn():
+        if ranks.is_first:
+            seal(folder, plan, parts, views)
+    return Filled(folder, open_cache(folder), data, len(shards), len(shards))
+
+
+def _known_plan(folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits) -> Plan | None:
+    """The plan that is there already, if it fits; with --overwrite one that does not is removed."""
+    if not (folder / "plan.json").is_file():
+        if folder.exists() and any(path.suffix != ".part" for path in folder.iterdir()):
+            raise CacheError(f"{folder}: is there, but is not a cache, so it is left alone", "give another --name")
+        return None
+    try:
+        plan = read_plan(folder)
+        views = view_recipe(settle_views(config, plan.views)).describe()
+        check_fit(folder, plan, teacher.describe(), describe_data(data), views)
+        _check_store(folder, plan, config)
+        parts = read_parts(folder)
+        if parts:
+            match(folder, parts, data.listing)
+    except CacheError:
+        if not config.overwrite:
+            raise
+        clear(folder)
+        return None
+    return plan
+
+
+def _check_store(folder: Path, plan: Plan, config: CacheLogits) -> None:
+    asked = {"store": config.store, "topk": config.topk, "columns": sorted(config.columns) or None}
+    there = {"store": plan.store, "topk": plan.topk, "columns": sorted(plan.extras)}
+    for name, value in asked.items():
+        if value not in (None, there[name]):
+            raise CacheError(
+                f"{folder}: its {name} is {there[name] or 'none'}, not {value}",
+                "--overwrite makes it anew, --name NAME makes another beside it",
+            )
+
+
+def _views(folder: Path, plan: Plan, config: CacheLogits) -> int:
+    """Views to have: those there, those begun, or more when they are asked for."""
+    there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
+    begun = [row["views"] for row in read_lines(folder / "log.jsonl") if "views" in row]
+    return max(there, config.views or there or (begun or [VIEWS])[-1])
+
+
+def _is_sealed(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> bool:
+    return (folder / "manifest.json").is_file() and read_manifest(folder, plan) == (views, len(parts))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one process writes."""
+
+    folder: Path
+    plan: Plan
+    todo: tuple[Shard, ...]
+
+
+def _write(work: _Work, network: Network, data: ImageData, config: CacheLogits, report: Reporter) -> None:
+    """Write the shards; a kill at any instant costs the one being made."""
+    folder, plan, todo = work.folder, work.plan, work.todo
+    form = Format(plan.compute["precision"], plan.compute["memory_format"])
+    form.apply(network)
+    torch.set_num_threads(config.threads or plan.compute["threads"])
+    recipe = view_recipe(settle_views(config, plan.views))
+    taps = Taps(network, tuple(plan.extras))
+    stage = report.stage("teacher", sum(map(len, todo)), "images")
+    with torch.inference_mode(), taps, stage as bar:
+        for done, shard in enumerate(todo):
+            started = time.perf_counter()
+            span = range(shard.start, shard.stop)
+            batches = view_in_order(data.everything, recipe, shard.view, plan.batch_size, span)
+            columns = _columns(taps, batches, plan, form, bar)
+            try:
+                write_shard(folder, shard, columns)
+                seconds = round(time.perf_counter() - started, 3)
+                append_line(folder / "log.jsonl", {"view": shard.view, "shard": shard.number, "seconds": seconds})
+            except (DataError, OSError) as error:
+                problem = error.problem if isinstance(error, DataError) else f"{folder}: {error.strerror}"
+                raise CacheError(
+                    f"{problem}; {done} of {len(todo)} shards are written",
+                    "make room and give the same command again: it goes on from there",
+                ) from error
+
+
+def _columns(taps: Taps, batches: Iterator[Batch], plan: Plan, form: Format, bar: Progress) -> dict[str, Tensor]:
+    """What the teacher says of these batches, as columns; raises CheckpointError when it is no number."""
+    device = taps.device
+    found: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        with form.autocast(device):
+            logits, seen = taps(batch.canvas.to(device))
+        logits = logits.cpu()
+        if not torch.isfinite(logits).all():
+            raise CheckpointError(
+                f"the teacher {plan.teacher['name']} gives logits that are not finite",
+                "it has diverged: train it again with a smaller --lr; or --precision fp32",
+            )
+        rows = encode(logits, batch.target, plan.store, plan.topk)
+        rows |= {name: value.half().cpu().contiguous() for name, value in seen.items()}
+        for name, value in rows.items():
+            found.setdefault(name, []).append(value)
+        bar.advance(len(batch))
+    return {name: torch.cat(parts) for name, parts in found.items()}

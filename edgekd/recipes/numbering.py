@@ -1,0 +1,56 @@
+"""The images of a data set under the numbers a cache knows them by, once it is sure that they are the same images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekd.cache.listing import Match, Part, check_partners, match, read_parts, write_part
+from edgekd.cache.plan import Plan
+from edgekd.cache.store import LogitCache
+from edgekd.config import Views
+from edgekd.errors import CacheError
+from edgekd.images.imageset import ImageData
+from edgekd.images.renumbering import renumber
+from edgekd.training.settings import settle_views, view_recipe
+
+
+def number_images(folder: Path, plan: Plan, data: ImageData) -> tuple[list[Part], ImageData]:
+    """The parts of a cache, with a new one for images it does not know, and the data under its numbers.
+
+    Raises CacheError when images of the cache are gone or changed, or would be mixed otherwise.
+    """
+    parts = read_parts(folder)
+    found = match(folder, parts, data.listing)
+    data = _renumbered(data, found, parts)
+    partners = _partners(plan, data)
+    check_partners(folder, parts, partners)
+    if len(found.new):
+        mixed = partners[len(parts)] if partners else ""
+        write_part(folder, len(parts), data.listing, found.new.tolist(), mixed)
+        parts = read_parts(folder)
+    return parts, data
+
+
+def known_images(cache: LogitCache, data: ImageData) -> ImageData:
+    """The data under the numbers of a finished cache; raises CacheError also when it has no rows for some images."""
+    found = match(cache.folder, cache.parts, data.listing)
+    if len(found.new):
+        first = data.listing.paths[int(found.new[0])]
+        raise CacheError(
+            f"{cache.folder}: has no rows for {len(found.new):,} new images ({first})",
+            f"edgekd cache-logits --name {cache.folder.name} has the teacher look at them, and only at them",
+        )
+    data = _renumbered(data, found, cache.parts)
+    check_partners(cache.folder, cache.parts, _partners(cache.plan, data))
+    return data
+
+
+def _renumbered(data: ImageData, found: Match, parts: Sequence[Part]) -> ImageData:
+    starts = [part.start for part in parts]
+    return renumber(data, found.ids, [*starts, len(found.ids) - len(found.new)] if len(found.new) else starts)
+
+
+def _partners(plan: Plan, data: ImageData) -> list[str]:
+    """The digest of each part's partners; empty where views are not mixed."""
+    is_mixed = view_recipe(settle_views(Views(), plan.views)).is_mixed(1)
+    roster = data.everything.roster
+    return roster.digests() if is_mixed and roster is not None else []

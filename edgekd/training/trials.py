@@ -1,0 +1,59 @@
+"""Formats chosen by earlier trials, remembered per (network, machine), so that equal commands compute alike."""
+
+import hashlib
+import json
+import platform
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgekd.data.batch import Batch
+from edgekd.errors import BadInput, DataError
+from edgekd.images.space import cache_root
+from edgekd.models.network import Network
+from edgekd.runs import available_cores, read_json, write_json
+
+NAME = "formats.json"
+"""In edgekd's cache folder; removing the file has everything measured anew."""
+MOST = 500
+
+
+def key_of(module: nn.Module, batch: Batch, asked: tuple[str, ...]) -> str:
+    """What a trial's outcome depends on, as a hash: networks, batch, what was left open, machine, torch."""
+    networks = [each for each in module.modules() if isinstance(each, Network)]
+    facts = {
+        "step": type(module).__name__,
+        "networks": [
+            (each.spec.name, each.spec.input_size, sum(value.numel() for value in each.parameters()))
+            for each in networks
+        ],
+        "trained": any(each.requires_grad for each in module.parameters()) and module.training,
+        "batch": list(batch.canvas.shape),
+        "device": str(batch.canvas.device),
+        "asked": asked,
+        "threads": torch.get_num_threads(),
+        "machine": [platform.node(), platform.processor(), platform.machine(), available_cores()],
+        "torch": torch.__version__,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def recall(key: str) -> dict[str, Any] | None:
+    """What was chosen for this key before."""
+    with suppress(BadInput):
+        found = read_json(cache_root() / NAME, BadInput).get(key)
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def remember(key: str, chosen: dict[str, Any]) -> None:
+    """Keep a choice; the oldest make way. A place that cannot be written only costs the next trial."""
+    known: dict[str, Any] = {}
+    with suppress(BadInput):
+        known = read_json(cache_root() / NAME, BadInput)
+    kept = sorted(known.items(), key=lambda item: item[1].get("turn", 0) if isinstance(item[1], dict) else 0)[-MOST:]
+    turn = 1 + max((value["turn"] for _, value in kept if isinstance(value, dict) and "turn" in value), default=0)
+    with suppress(DataError):
+        write_json(cache_root() / NAME, dict(kept) | {key: chosen | {"turn": turn}})

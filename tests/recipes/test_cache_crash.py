@@ -1,0 +1,282 @@
+"""What a cache survives: kills, a full disk, signals, several processes; and what of it is never believed."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from edgekd.cache.leftovers import leftovers
+from edgekd.cache.listing import read_parts
+from edgekd.cache.plan import read_plan
+from edgekd.cache.shards import read_shard
+from edgekd.cache.state import read_state
+from edgekd.cache.store import all_shards
+from edgekd.recipes import planning
+
+NAME = "custom-student-pictures"
+VIEWS = 12
+FIXED = ("--threads", 1, "--precision", "fp32", "--memory-format", "channels-last", "--batch-size", 1, "--quiet")
+MANY = ("cache-logits", "--teacher", NAME, "--views", VIEWS, *FIXED)
+FEW = ("cache-logits", "--teacher", NAME, "--views", 2, *FIXED)
+PAGE = resource.getpagesize()
+
+
+def check_shards(folder: Path, views: int = VIEWS) -> int:
+    """Read every shard that can be opened; raises CacheError for a torn one."""
+    if not (folder / "plan.json").is_file():
+        return 0
+    plan = read_plan(folder)
+    there = [shard for shard in all_shards(plan, read_parts(folder), views) if shard.path(folder).is_file()]
+    for shard in there:
+        read_shard(folder, shard, plan.columns, check=True)
+    return len(there)
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Meanwhile a thread reads whatever is there, over and over; what it could not read is raised at the end."""
+    is_over, torn = threading.Event(), list[BaseException]()
+
+    def read() -> None:
+        while not is_over.is_set() and not torn:
+            try:
+                check_shards(folder)
+            except BaseException as error:
+                torn.append(error)
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+    if torn:
+        raise torn[0]
+
+
+@pytest.fixture
+def whole(cli: Any, copied: Path, files: Any) -> dict[str, bytes]:
+    """The files of a cache that nothing interrupted."""
+    called = cli(*MANY, "--name", "whole")
+    assert called.code == 0, called.err
+    return files(copied / "cache" / "whole")
+
+
+def kill_at(process: Any, folder: Path, seconds: float) -> None:
+    """SIGKILL so long after the plan was written (or the process began to work)."""
+    while process.is_alive() and not folder.exists():
+        time.sleep(0.001)
+    process.join(seconds)
+    process.kill()
+    process.join()
+    check_shards(folder)
+
+
+def test_a_killed_cache_goes_on_to_the_same_bytes(
+    start: Any, copied: Path, whole: dict[str, bytes], files: Any
+) -> None:
+    folder, rng, killed = copied / "cache" / "killed", np.random.default_rng(), 0
+    with reading(folder):
+        for number in range(3):
+            process = start(*MANY, "--name", "killed")
+            # the first falls into plan and lists, the others anywhere
+            kill_at(process, folder, float(rng.uniform(0, 0.02 if number == 0 else 0.4)))
+            killed += process.exitcode == -signal.SIGKILL
+        last = start(*MANY, "--name", "killed")
+        last.join()
+    assert killed >= 1 and last.exitcode == 0
+    assert files(folder) == whole
+
+
+@pytest.mark.slow
+def test_thirty_kills_at_random_instants(start: Any, copied: Path, whole: dict[str, bytes], files: Any) -> None:
+    rng, killed, partial = np.random.default_rng(), 0, 0
+    for number in range(30):
+        folder = copied / "cache" / f"killed-{number}"
+        with reading(folder):
+            process = start(*MANY, "--name", folder.name)
+            kill_at(process, folder, float(rng.uniform(0, 1.2)))
+            killed += process.exitcode == -signal.SIGKILL
+            partial += folder.is_dir() and 0 < check_shards(folder) < 2 * VIEWS
+            again = start(*MANY, "--name", folder.name)
+            again.join()
+        assert again.exitcode == 0 and files(folder) == whole, number
+    assert killed >= 20 and partial >= 10
+
+
+def test_two_processes_started_at_once_fill_one_cache(
+    start: Any, copied: Path, whole: dict[str, bytes], files: Any
+) -> None:
+    folder = copied / "cache" / "shared"
+    with reading(folder):
+        both = [start(*MANY, "--name", "shared", "--shard", f"{number}/2") for number in (1, 2)]
+        for process in both:
+            process.join()
+    assert [process.exitcode for process in both] == [0, 0] and files(folder) == whole
+
+
+def test_two_processes_without_shares_do_not_hurt_each_other(
+    start: Any, copied: Path, whole: dict[str, bytes], files: Any
+) -> None:
+    both = [start(*MANY, "--name", "twice") for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0] and files(copied / "cache" / "twice") == whole
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_what_is_written(cli: Any, start: Any, copied: Path, number: int, code: int) -> None:
+    folder = copied / "cache" / "stopped"
+    process = start("cache-logits", "--views", 1000, "--name", "stopped", *FIXED)
+    while process.is_alive() and not (folder / "view-0001").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    process.join()
+    told = (copied / "stderr.txt").read_text()
+    assert process.exitcode == code and "interrupted" in told and "the same command again" in told, told
+    assert len(told.strip().splitlines()) == 2 and check_shards(folder, 1000) >= 2 and not leftovers(folder)
+    assert cli("cache-logits", "--name", "stopped", "--views", 2, *FIXED).code == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a disk with so many free pages of 4 kB at `disk`, or gives it that many."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(pages: int) -> Path:
+        is_there = place.is_mount()
+        options = ("remount," if is_there else "") + f"size={(pages + 1) * PAGE}"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True)
+        if done.returncode:
+            pytest.skip("may not mount")
+        if not is_there:
+            (place / "taken").write_bytes(b"x" * PAGE)
+        return place
+
+    yield mount
+    if place.is_mount():
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize("pages", range(8))
+def test_a_full_disk_is_told_and_mended_by_room(
+    cli: Any, copied: Path, small_disk: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, pages: int, files: Any
+) -> None:
+    """Plan, log, list of images, four shards and manifest take a page each."""
+    assert cli(*FEW, "--name", "whole").code == 0
+    caches = small_disk(pages)
+    monkeypatch.setattr(planning, "_free_bytes", lambda _: 1 << 40)
+    called = cli(*FEW, "--name", "full", "--caches", caches)
+    assert called.code == 3 and len(called.err.strip().splitlines()) == 2, called.err
+    assert "No space left" in called.err and str(caches) in called.err and "room" in called.err
+    assert check_shards(caches / "full", 2) <= pages and not list(caches.rglob(".*.part"))
+    small_disk(100)
+    assert cli(*FEW, "--name", "full", "--caches", caches).code == 0
+    assert files(caches / "full") == files(copied / "cache" / "whole")
+
+
+def test_a_shard_that_may_not_grow_is_told_and_mended(cli: Any, copied: Path, files: Any) -> None:
+    folder = copied / "cache" / NAME
+    before = files(folder)
+    for path in folder.rglob("*.safetensors"):
+        path.unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        called = cli("cache-logits", "--quiet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert called.code == 3 and "view-0000/00000.safetensors" in called.err and "0 of 2 shards" in called.err
+    assert not list(folder.rglob("*.safetensors")) and not list(folder.rglob(".*.part"))
+    assert cli("cache-logits", "--quiet").code == 0 and files(folder) == before
+
+
+def test_a_disk_too_small_is_refused_before_anything_is_written(
+    cli: Any, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "_free_bytes", lambda _: 20_000_100)
+    called = cli(*FEW, "--name", "large")
+    assert called.code == 3 and "MB are free there" in called.err and not (copied / "cache" / "large").exists()
+
+
+def refused(cli: Any, place: Path, quick: Any, *options: object) -> str:
+    """What `distill --cache` says in its two lines when it refuses; no run may be left behind."""
+    called = cli("distill", *quick, "--quiet", "--cache", NAME, "--name", "refused", *options)
+    lines = called.err.strip().splitlines()
+    assert called.code == 3 and len(lines) == 2, called.err
+    assert not (place / "runs" / "refused" / "model.safetensors").exists()
+    return str(called.err)
+
+
+def test_a_flipped_byte_is_not_believed(cli: Any, copied: Path, quick: Any) -> None:
+    path = copied / "cache" / NAME / "view-0000" / "00000.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 4
+    path.write_bytes(content)
+    assert f"{path.relative_to(copied)}: damaged, its bytes are not what was written" in refused(cli, copied, quick)
+
+
+def test_swapped_shards_are_not_believed(cli: Any, copied: Path, quick: Any) -> None:
+    one, other = (copied / "cache" / NAME / f"view-000{view}" / "00000.safetensors" for view in (0, 1))
+    shutil.move(one, copied / "kept")
+    shutil.move(other, one)
+    shutil.move(copied / "kept", other)
+    assert "holds other rows than its place says" in refused(cli, copied, quick)
+
+
+def test_one_changed_weight_is_noticed(cli: Any, copied: Path, quick: Any) -> None:
+    path = copied / "runs" / NAME / "model.safetensors"
+    weights = load_file(path)
+    first = next(each for each in weights.values() if each.is_floating_point())
+    first.view(-1)[0] = float(np.nextafter(first.view(-1)[0].numpy(), np.float32(9)))
+    save_file(weights, path)
+    assert "teacher weights" in refused(cli, copied, quick)
+
+
+def test_other_padding_is_noticed(cli: Any, copied: Path, quick: Any) -> None:
+    assert "views: crop (0.125 there, 0.25 here)" in refused(cli, copied, quick, "--crop", 0.25)
+
+
+def test_a_removed_image_is_named(cli: Any, copied: Path, own_folder: Path, quick: Any) -> None:
+    (own_folder / "train" / "frame" / "004.png").unlink()
+    told = refused(cli, copied, quick, "--data", own_folder)
+    assert "1 images are not there any more (frame/004.png)" in told
+
+
+def test_a_replaced_image_is_named(cli: Any, copied: Path, own_folder: Path, quick: Any) -> None:
+    shutil.copy(own_folder / "train" / "disc" / "000.png", own_folder / "train" / "frame" / "004.png")
+    told = refused(cli, copied, quick, "--data", own_folder)
+    assert "1 images are of other content now (frame/004.png)" in told
+
+
+def test_of_added_images_only_their_own_rows_are_computed(cli: Any, copied: Path, own_folder: Path, quick: Any) -> None:
+    folder = copied / "cache" / NAME
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*.safetensors")}
+    for name in ("000a.png", "zzz.png"):
+        Image.fromarray(np.full((16, 16, 3), 7, np.uint8)).save(own_folder / "train" / "disc" / name)
+    data = ("--data", own_folder)
+    assert f"edgekd cache-logits --name {NAME}" in refused(cli, copied, quick, *data)
+    assert cli("cache-logits", "--teacher", NAME, "--name", NAME, *data, "--quiet").code == 0
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
+    state = read_state(folder)
+    assert state.is_finished and state.rows == 38 and len(state.shards) == len(before) + 2
+    sample = cli("cache", "verify", NAME, *data, "--sample", 100, "--json").json["sample"]
+    assert sample["identical_batches"] == sample["batches"] == 4 and sample["images"] == 76
+    assert cli("distill", *quick, "--cache", NAME, *data, "--name", "grown").code == 0

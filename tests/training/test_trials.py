@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgekd.config import Machine
+from edgekd.data.batch import Batch
+from edgekd.models.network import Network
+from edgekd.report import Silent
+from edgekd.training.formats import choose_format
+from edgekd.training.trials import NAME, key_of, recall, remember
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_a_choice_is_remembered_and_not_measured_again(network: Network, batch: Batch) -> None:
+    def step(each: Batch) -> torch.Tensor:
+        return network(each.canvas).float().logsumexp(1).mean().detach()
+
+    def never(each: Batch) -> torch.Tensor:
+        raise AssertionError("measured again")
+
+    first, second = Silent(), Silent()
+    chosen = choose_format(Machine(precision="fp32"), network, batch, step, first)
+    assert choose_format(Machine(precision="fp32"), network, batch, never, second) == chosen
+    assert "trial" in first.notes[0] and "earlier trial" in second.notes[0]
+
+
+def test_another_batch_or_question_has_its_own_key(network: Network, batch: Batch) -> None:
+    keys = {key_of(network, each, asked) for each in (batch, batch.first(2)) for asked in (("auto",), ("fp32",))}
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"k": 3}', "{"])
+def test_a_damaged_memory_is_no_memory(place: Path, content: str) -> None:
+    (place / NAME).write_text(content)
+    assert recall("k") is None
+    remember("k", {"precision": "fp32"})
+    assert recall("k") == {"precision": "fp32", "turn": 1}
+
+
+def test_a_place_that_cannot_be_written_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKD_CACHE", "/dev/null/nowhere")
+    remember("k", {"precision": "fp32"})
+    assert recall("k") is None
+
+
+def test_the_oldest_make_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgekd.training.trials.MOST", 3)
+    for number in range(6):
+        remember(str(number), {"precision": "fp32"})
+    assert recall("0") is None and recall("5") is not None
