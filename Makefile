@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRA_PIP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench docs clean
+.PHONY: help setup demo test test-all check bench bench-peers docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,8 +34,17 @@ check: setup ## ruff and mypy alone
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## the benchmarks (minutes; ratios from interleaved runs)
+bench: setup ## the benchmarks (half an hour; ratios from interleaved runs)
 	$(BIN)/python benchmarks/plain.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/operators.py
+	$(BIN)/python benchmarks/cache_reader.py
+	$(BIN)/python benchmarks/cache_training.py
+	$(BIN)/python benchmarks/cache_scale.py
+
+bench-peers: setup ## against torchdistill and timm (hours; needs a package index once)
+	$(BIN)/python benchmarks/peers.py setup
+	$(BIN)/python benchmarks/peers.py
 
 docs: setup ## write the generated parts of README.md anew
 	$(BIN)/python docs/generate.py

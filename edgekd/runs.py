@@ -1,5 +1,6 @@
 """Run folders on disk: names, manifests, atomic writes, the newest one. The format: docs/formats.md."""
 
+import errno
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises DataError when the place cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
@@ -36,12 +37,21 @@ def atomic(path: Path) -> Iterator[Path]:
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error})", "mend the place or give another one"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    # processes on several machines may share the folder, so a process's number alone is not enough
+    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    hint = "make room, and give the same command again" if is_full else "mend the place or give another one"
+    return DataError(f"{path}: cannot be written ({error.strerror or error})", hint)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -69,7 +79,7 @@ def file_sum(path: Path) -> str:
 
 def write_once(path: Path, text: str) -> bool:
     """Write a file unless it is there already; of several processes exactly one is told True."""
-    beside = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
+    beside = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("w", encoding="utf-8") as stream:
@@ -84,9 +94,7 @@ def write_once(path: Path, text: str) -> bool:
             beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error})", "mend the place or give another one"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -231,19 +239,22 @@ def newest(root: Path, accept: Callable[[dict[str, Any]], bool]) -> Run | None:
 
 
 def append_line(path: Path, row: dict[str, Any]) -> None:
-    """Append one JSON object as a line."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row, sort_keys=True) + "\n")
+    """Append one JSON object as a line; raises DataError when the file cannot be written."""
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row, sort_keys=True) + "\n")
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file of lines; a last line torn by a kill is left out."""
+    """The JSON objects of a file of lines; a line torn by a kill is left out, with what was appended to it."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             rows.append(json.loads(line))
         except ValueError:
-            break
+            continue
     return rows
 
 

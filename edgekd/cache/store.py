@@ -93,6 +93,15 @@ class LogitCache:
                 found[name].numpy()[places] = columns[name].numpy().take(rows, axis=0)
         return found
 
+    def check(self, views: int) -> Iterator[Shard]:
+        """Read the shards of the first `views` views against their sums, yielding each; raises CacheError."""
+        for view in range(views):
+            for shard in shards_of(self.plan, self.parts, view):
+                if (view, shard.number) not in self._checked:
+                    read_shard(self.folder, shard, self.plan.columns, check=True)
+                    self._checked.add((view, shard.number))
+                yield shard
+
     def _columns(self, number: int) -> dict[str, Tensor]:
         if number not in self._open:
             shard = self._shards[number]

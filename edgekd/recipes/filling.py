@@ -1,5 +1,6 @@
 """Filling a cache: planned once, checked against what is there, written shard by shard, sealed at the end."""
 
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from edgekd.cache.columns import encode
-from edgekd.cache.fit import check_fit
+from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.listing import Part, match, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import Shard, write_shard
@@ -17,7 +18,7 @@ from edgekd.cache.store import LogitCache, all_shards, missing_shards, open_cach
 from edgekd.config import CacheLogits, share_of
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
-from edgekd.errors import CacheError, CheckpointError, DataError
+from edgekd.errors import CacheError, CheckpointError, DataError, Interrupted
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
 from edgekd.models.taps import Taps
@@ -26,7 +27,7 @@ from edgekd.recipes.known_teacher import KnownTeacher
 from edgekd.recipes.numbering import number_images
 from edgekd.recipes.planning import VIEWS, affordable_views, check_room, new_plan, tell_cost
 from edgekd.report import Progress, Reporter
-from edgekd.runs import append_line, clear, read_lines
+from edgekd.runs import append_line, clear
 from edgekd.training.distributed import everyone
 from edgekd.training.formats import Format, device_of
 from edgekd.training.session import describe_data
@@ -64,11 +65,12 @@ def fill(
             plan, seconds = new_plan(teacher, data, config, network, report)
             views = config.views or affordable_views(plan, seconds, len(data.everything), folder, epochs)
             check_room(folder, plan, views * len(data.everything))
-            if plan.save(folder):
+            if replace(plan, first_views=views).save(folder):
                 tell_cost(plan, views, seconds, len(data.everything), report)
-                append_line(folder / "log.jsonl", {"views": views})
             plan = read_plan(folder)
         parts, data = number_images(folder, plan, data)
+    if warning := version_warning(folder, plan):
+        report.warn(warning)
     views = _views(folder, plan, config)
     shards = all_shards(plan, parts, views)
     todo = missing_shards(folder, shards)
@@ -127,8 +129,7 @@ def _check_store(folder: Path, plan: Plan, config: CacheLogits) -> None:
 def _views(folder: Path, plan: Plan, config: CacheLogits) -> int:
     """Views to have: those there, those begun, or more when they are asked for."""
     there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
-    begun = [row["views"] for row in read_lines(folder / "log.jsonl") if "views" in row]
-    return max(there, config.views or there or (begun or [VIEWS])[-1])
+    return max(there, config.views or there or plan.first_views or VIEWS)
 
 
 def _is_sealed(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> bool:
@@ -158,17 +159,28 @@ def _write(work: _Work, network: Network, data: ImageData, config: CacheLogits, 
             started = time.perf_counter()
             span = range(shard.start, shard.stop)
             batches = view_in_order(data.everything, recipe, shard.view, plan.batch_size, span)
-            columns = _columns(taps, batches, plan, form, bar)
             try:
-                write_shard(folder, shard, columns)
+                write_shard(folder, shard, _columns(taps, batches, plan, form, bar))
                 seconds = round(time.perf_counter() - started, 3)
-                append_line(folder / "log.jsonl", {"view": shard.view, "shard": shard.number, "seconds": seconds})
-            except (DataError, OSError) as error:
-                problem = error.problem if isinstance(error, DataError) else f"{folder}: {error.strerror}"
+                row = {"view": shard.view, "shard": shard.number, "seconds": seconds, "share": config.shard}
+                append_line(folder / "log.jsonl", row)
+            except DataError as error:
                 raise CacheError(
-                    f"{problem}; {done} of {len(todo)} shards are written",
+                    f"{error.problem}; {done} of {len(todo)} shards are written",
                     "make room and give the same command again: it goes on from there",
                 ) from error
+            except KeyboardInterrupt as stop:
+                raise _interrupted(folder, done, len(todo), stop) from stop
+
+
+def _interrupted(folder: Path, done: int, shards: int, stop: KeyboardInterrupt) -> Interrupted:
+    """In words; the command line raises KeyboardInterrupt with the signal's number for SIGTERM."""
+    number = int(stop.args[0]) if stop.args else signal.SIGINT
+    return Interrupted(
+        f"interrupted; {done} of {shards} shards that were missing are now in {folder}",
+        "the same command goes on from there",
+        number,
+    )
 
 
 def _columns(taps: Taps, batches: Iterator[Batch], plan: Plan, form: Format, bar: Progress) -> dict[str, Tensor]:
@@ -178,15 +190,21 @@ def _columns(taps: Taps, batches: Iterator[Batch], plan: Plan, form: Format, bar
     for batch in batches:
         with form.autocast(device):
             logits, seen = taps(batch.canvas.to(device))
-        logits = logits.cpu()
-        if not torch.isfinite(logits).all():
-            raise CheckpointError(
-                f"the teacher {plan.teacher['name']} gives logits that are not finite",
-                "it has diverged: train it again with a smaller --lr; or --precision fp32",
-            )
-        rows = encode(logits, batch.target, plan.store, plan.topk)
+        rows = encode(logits.cpu(), batch.target, plan.store, plan.topk)
         rows |= {name: value.half().cpu().contiguous() for name, value in seen.items()}
+        _check_finite(rows, plan)
         for name, value in rows.items():
             found.setdefault(name, []).append(value)
         bar.advance(len(batch))
     return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _check_finite(rows: dict[str, Tensor], plan: Plan) -> None:
+    """Raise CheckpointError when a stored number is none, or is too large for its format."""
+    for name, value in rows.items():
+        # the mass of the rest is log(0) where all logits are listed
+        if name != "rest" and value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(
+                f"the teacher {plan.teacher['name']} gives {name} that are not finite as {value.dtype}",
+                "it has diverged: train it again with a smaller --lr; or numbers are above 65,504: --store fp32",
+            )

@@ -20,14 +20,14 @@ def number_images(folder: Path, plan: Plan, data: ImageData) -> tuple[list[Part]
     """
     parts = read_parts(folder)
     found = match(folder, parts, data.listing)
-    data = _renumbered(data, found, parts)
-    partners = _partners(plan, data)
+    numbered = _renumbered(data, found, parts)
+    partners = _partners(plan, numbered)
     check_partners(folder, parts, partners)
-    if len(found.new):
-        mixed = partners[len(parts)] if partners else ""
-        write_part(folder, len(parts), data.listing, found.new.tolist(), mixed)
-        parts = read_parts(folder)
-    return parts, data
+    if not len(found.new):
+        return parts, numbered
+    write_part(folder, len(parts), data.listing, found.new.tolist(), partners[len(parts)] if partners else "")
+    # another process may have been first, with other images: what lies there now decides
+    return number_images(folder, plan, data)
 
 
 def known_images(cache: LogitCache, data: ImageData) -> ImageData:

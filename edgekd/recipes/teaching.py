@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgekd.cache.fit import check_fit
+from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.store import LogitCache, cache_names, find_cache, open_cache
 from edgekd.cache.temperature import check_temperature
@@ -81,7 +81,11 @@ def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
     sha = answers_sum(teacher) if isinstance(teacher, Path) else teacher.manifest()["weights_sha256"]
     found = []
     for folder in cache_names(config.caches):
-        plan = read_plan(folder)
+        try:
+            plan = read_plan(folder)
+        except CacheError:
+            # another one's damage or older format; `edgekd cache ls` shows it
+            continue
         is_wanted = config.data is None or same_data(config.data, plan.data["options"]["data"])
         if plan.teacher["sha256"] == sha and is_wanted:
             found.append(folder)
@@ -102,7 +106,12 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
         data = open_data(config, report)
     for cache in caches[1:]:
         _check_alike(first, cache)
-    return _cached(caches, list(named.values()), known_images(first, data), config, method)
+    for cache in caches:
+        if warning := version_warning(cache.folder, cache.plan):
+            report.warn(warning)
+    taught = _cached(caches, list(named.values()), known_images(first, data), config, method)
+    _check_shards(caches, taught.views or 1, report)
+    return taught
 
 
 def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
@@ -127,7 +136,18 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     given = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
     name = kept.name if kept is not None else None
     filled = fill(teacher, data, CacheLogits(**given, name=name), report, config.epochs)
-    return _cached([open_cache(filled.folder)], [1.0], filled.data, config, method)
+    cache = open_cache(filled.folder)
+    taught = _cached([cache], [1.0], filled.data, config, method)
+    _check_shards([cache], taught.views or 1, report)
+    return taught
+
+
+def _check_shards(caches: Sequence[LogitCache], views: int, report: Reporter) -> None:
+    """Read all that will be used against its checksums, now rather than in the middle of the training."""
+    for cache in caches:
+        with report.stage(f"checking {cache.folder}", cache.rows * views, "rows") as bar:
+            for shard in cache.check(views):
+                bar.advance(len(shard))
 
 
 def _refuse_itself(teacher: Path, place: Run) -> None:

@@ -148,7 +148,7 @@ def test_a_signal_leaves_what_is_written(cli: Any, start: Any, copied: Path, num
     os.kill(process.pid, number)
     process.join()
     told = (copied / "stderr.txt").read_text()
-    assert process.exitcode == code and "interrupted" in told and "the same command again" in told, told
+    assert process.exitcode == code and "interrupted" in told and "the same command goes on" in told, told
     assert len(told.strip().splitlines()) == 2 and check_shards(folder, 1000) >= 2 and not leftovers(folder)
     assert cli("cache-logits", "--name", "stopped", "--views", 2, *FIXED).code == 0
 
