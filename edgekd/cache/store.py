@@ -17,8 +17,7 @@ from edgekd.cache.shards import Shard, read_shard
 from edgekd.errors import CacheError, nearest
 from edgekd.runs import read_json, write_json
 
-
-JOINED_BYTES = 32_000_000
+JOINED_BYTES = 128_000_000
 """A view no larger than this is held in memory in one piece, so that a batch is one gather."""
 
 
