@@ -160,7 +160,7 @@ class Cache(Options):
     caches: Path = option(Path("cache"), "folder of all caches")
     views: int | None = option(
         None,
-        "augmented views of every image that the teacher sees; default: those there, or 4, "
+        "augmented views of every image that the teacher sees, or auto (default): those there, else 4, "
         "fewer where time, disk or epochs are short",
         low=1,
         high=10_000,

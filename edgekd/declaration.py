@@ -10,6 +10,10 @@ from typing import Any, Literal, TypeVar
 from edgekd.errors import ConfigError, UsageError
 
 
+AUTO = "auto"
+"""In place of a number: leave it open."""
+
+
 def option(
     default: Any,  # noqa: ANN401 - the field's own annotation is the type
     text: str,
@@ -21,10 +25,11 @@ def option(
 ) -> Any:  # noqa: ANN401
     """A field with its help text and, for numbers, its inclusive limits.
 
-    `positional` makes it an argument; an option that is not `recorded` stays out of manifests.
+    `positional` makes it an argument; an option that is not `recorded` stays out of manifests. A whole number whose
+    help says `auto` may also be given as that word, which leaves it open.
     """
     facts = {"help": text, "low": low, "high": high, "positional": positional, "recorded": recorded}
-    return field(default=default, metadata=facts | {"one_way": default is False})
+    return field(default=default, metadata=facts | {"one_way": default is False, "auto": AUTO in text})
 
 
 Anyhow = TypeVar("Anyhow", bound="Options")
@@ -80,6 +85,8 @@ def converted(value: Any, hint: Any, place: str) -> Any:  # noqa: ANN401
         inner = typing.get_args(plain)[0]
         values = value if isinstance(value, list | tuple) else [value]
         return tuple(converted(each, inner, place) for each in values)
+    if value == AUTO and plain is int and type(None) in typing.get_args(hint):
+        return None
     if plain is Path and isinstance(value, str | Path):
         return Path(value).expanduser()
     if plain is float and isinstance(value, int) and not isinstance(value, bool):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgekd.declaration import Options, converted, flag, key_of, plain_type
+from edgekd.declaration import AUTO, Options, converted, flag, key_of, plain_type
 from edgekd.errors import ConfigError, nearest
 
 Given = dict[str, Any]
@@ -51,8 +51,14 @@ def _parameter(each: Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN40
         if plain_type(hint) is bool and not each.metadata["one_way"]:
             names += f"/--no-{flag(each.name)}"
         info = typer.Option(names, help=text, show_default=False)
+        if plain_type(hint) is int and each.metadata["auto"]:
+            info = typer.Option(names, help=text, show_default=False, parser=_number_or_auto, metavar="<int>")
     annotation: Any = Annotated.__class_getitem__((_typer_type(hint), info))  # type: ignore[attr-defined]
     return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _number_or_auto(text: str) -> int | str:
+    return text if text == AUTO else int(text)
 
 
 def _default_text(default: Any) -> str:  # noqa: ANN401

@@ -77,3 +77,9 @@ def test_import_is_a_flag_and_a_key(tmp_path: Path) -> None:
 def test_one_cache_or_several(tmp_path: Path) -> None:
     assert distill('cache = "one"\n', tmp_path).cache == ("one",)
     assert distill('cache = ["one", "two=2"]\n', tmp_path).cache == ("one", "two=2")
+
+
+def test_a_number_that_may_be_left_open_takes_the_word_auto(cli: Any, tmp_path: Path) -> None:
+    assert "no finished teacher" in cli("cache-logits", "--views", "auto").err
+    assert cli("cache-logits", "--views", "some").code == 2
+    assert distill('views = "auto"', tmp_path).views is None and distill("views = 3", tmp_path).views == 3
