@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 
 from edgekd.errors import ConfigError, UsageError
 
-
 AUTO = "auto"
 """In place of a number: leave it open."""
 
