@@ -90,8 +90,9 @@ class Distillation(nn.Module):
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """`ce` and `kd`, each already weighted."""
-        logits = self.student(batch.canvas)
+        # The teacher first: while the student's activations are kept, its own would need fresh memory.
         target = self._outside["teacher"](batch)
+        logits = self.student(batch.canvas)
         parts = {"kd": self.alpha * self.method(View(logits=logits), target, batch, progress)}
         if self.alpha < 1:
             parts["ce"] = (1 - self.alpha) * label_loss(logits, batch, self.label_smoothing)

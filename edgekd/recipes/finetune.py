@@ -52,7 +52,8 @@ def run(config: Finetune, report: Reporter) -> Result:
     config = settle(config, _gentle(recipe_for(network.spec.name)), len(data.train))
     objective = Supervised(network, config.label_smoothing or 0.0)
     parents = {"start": {"run": str(parent.path), "sha256": parent.manifest()["weights_sha256"]}}
-    job = Job("finetune", config, data, place, parents, given)
+    # The start is kept where no epoch is better by validation, so that finetuning never makes it worse there.
+    job = Job("finetune", config, data, place, parents, given, start_counts=True)
     return train(job, objective, _layers(network, config), report)
 
 

@@ -19,8 +19,12 @@ from edgekd.training import trials
 
 Precision = Literal["auto", "fp32", "bf16"]
 Layout = Literal["auto", "channels-first", "channels-last"]
-MOST_SECONDS = 1.5
-"""A candidate that has been tried this long is tried no further."""
+MOST_SECONDS = 0.5
+"""A candidate that has been tried this long is tried no further in this round."""
+ROUNDS = 3
+"""Candidates take turns, so that other work on the machine meets them all."""
+STEADY = 1.2
+"""A trial whose rounds differ by more is not remembered: the machine was busy."""
 FEW = 8
 """Images of a first, quick look."""
 HOPELESS = 3.0
@@ -80,28 +84,31 @@ def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, 
         if known is not None and (each.precision, each.memory_format) == (known["precision"], known["memory_format"]):
             report.note(f"format: {each.precision} {each.memory_format} (as in an earlier trial here)")
             return each
-    best = _fastest(candidates, module, batch, step, report)
-    trials.remember(key, {"precision": best.precision, "memory_format": best.memory_format})
+    best, is_steady = _fastest(candidates, module, batch, step, report)
+    if is_steady:
+        trials.remember(key, {"precision": best.precision, "memory_format": best.memory_format})
     return best
 
 
-def _fastest(candidates: list[Format], module: nn.Module, batch: Batch, step: Step, report: Reporter) -> Format:
+def _fastest(
+    candidates: list[Format], module: nn.Module, batch: Batch, step: Step, report: Reporter
+) -> tuple[Format, bool]:
+    """The fastest that computes the same, and whether the rounds of the trial agreed."""
     few = batch.first(min(len(batch), FEW))
     quick = {each: measure_step(each, module, few, step).seconds_per_image for each in candidates}
     # what has no instructions here (bf16 on an older CPU) is tens of times slower: a few images tell
     candidates = [each for each in candidates if quick[each] <= HOPELESS * min(quick.values()) or each == candidates[0]]
     batch = _shortened(batch, quick[candidates[0]])
-    found = {each: measure_step(each, module, batch, step) for each in candidates}
-    expected = found[candidates[0]].loss
-    accurate = [
-        each for each in candidates if abs(found[each].loss - expected) <= LOSS_TOLERANCE * max(1, abs(expected))
-    ]
+    rounds = [{each: measure_step(each, module, batch, step) for each in candidates} for _ in range(ROUNDS)]
+    seconds = {each: [found[each].seconds_per_image for found in rounds] for each in candidates}
+    losses = {each: rounds[0][each].loss for each in candidates}
+    expected = losses[candidates[0]]
+    accurate = [each for each in candidates if abs(losses[each] - expected) <= LOSS_TOLERANCE * max(1, abs(expected))]
     # The reference has a head start: a trial on a busy machine is noisy, and fp32 is the safe choice.
-    best = min(accurate, key=lambda each: found[each].seconds_per_image * (0.9 if each == candidates[0] else 1))
-    speeds = {each: 1 / found[each].seconds_per_image for each in candidates}
-    told = ", ".join(f"{each.precision} {each.memory_format} {speeds[each]:,.0f}" for each in candidates)
+    best = min(accurate, key=lambda each: min(seconds[each]) * (0.9 if each == candidates[0] else 1))
+    told = ", ".join(f"{each.precision} {each.memory_format} {1 / min(seconds[each]):,.0f}" for each in candidates)
     report.note(f"format: {best.precision} {best.memory_format} (images per second in a trial: {told})")
-    return best
+    return best, all(max(each) <= STEADY * min(each) for each in seconds.values())
 
 
 def _candidates(config: Machine) -> list[Format]:

@@ -152,6 +152,20 @@ class Keeper:
         self._agreement = self.ranks.most([number, is_due and not is_saved])
         return int(wished), bool(is_saved)
 
+    def judge_start(self) -> None:
+        """Make the weights as they are the best so far, as epoch 0."""
+        score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
+        self._keep_if_best(score.top1, 0)
+        self._marks["epoch"] = time.monotonic()
+
+    def _keep_if_best(self, top1: float, epoch: int) -> bool:
+        if top1 <= self.record.best_top1:
+            return False
+        self.record.best_top1, self.record.best_epoch, self.record.epochs_since_best = top1, epoch, 0
+        if self.ranks.is_first:
+            save_weights(self.update.deployed, self.run.weights)
+        return True
+
     def _end_epoch(self) -> None:
         training_seconds = time.monotonic() - self._marks["epoch"]
         score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
@@ -162,12 +176,8 @@ class Keeper:
                 f"epoch {epoch}: the validation loss is {score.loss}, so the training has diverged",
                 "a smaller --lr, or --clip 1",
             )
-        is_best = score.top1 > self.record.best_top1
-        if is_best:
-            self.record.best_top1, self.record.best_epoch, self.record.epochs_since_best = score.top1, epoch, 0
-            if self.ranks.is_first:
-                save_weights(self.update.deployed, self.run.weights)
-        else:
+        is_best = self._keep_if_best(score.top1, epoch)
+        if not is_best:
             self.record.epochs_since_best += 1
         row: dict[str, Cell] = {"epoch": epoch, "step": self.record.step}
         row |= {name: float(total) / steps for name, total in self._all_sums().items()}

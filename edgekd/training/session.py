@@ -36,7 +36,7 @@ class Job:
     """What is trained and where it goes.
 
     `config` is settled, `given` what the user asked for; `parents` name the artifacts it came from; `views` is how
-    many views a cached teacher saw.
+    many views a cached teacher saw; `start_counts` lets the starting weights be the best epoch, number 0.
     """
 
     command: str
@@ -46,6 +46,7 @@ class Job:
     parents: dict[str, Any]
     given: dict[str, Any]
     views: int | None = None
+    start_counts: bool = False
 
 
 def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter) -> Result:
@@ -69,6 +70,8 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     keeper.report = report
     job = replace(job, config=config)
     _start(job, update.deployed, keeper, is_begun)
+    if job.start_counts and keeper.step == 0:
+        keeper.judge_start()
     try:
         fit(batches, update, keeper, total_steps(config, batches.steps_per_epoch))
         return _finish(job, update.deployed, keeper)
@@ -180,11 +183,11 @@ def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
 
 def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
     ranks = keeper.ranks
+    keeper.save()
     if ranks.is_first:
         restore_weights(network, job.run.weights)
     ranks.share(network.parameters())
     score = evaluate_together(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
-    keeper.save()
     if not ranks.is_first:
         return Result({})
     record = keeper.record

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 STUDENT = "tiny-cnn-from-custom-student-pictures"
@@ -19,8 +20,15 @@ def tensors(place: Path, run: str) -> dict[str, Any]:
     return load_file(place / "runs" / run / "model.safetensors")
 
 
+def last(place: Path, run: str) -> dict[str, torch.Tensor]:
+    """The weights after the last step, whether or not they were the best."""
+    state = torch.load(place / "runs" / run / "last" / "state.pt", weights_only=True)["update"]["objective"]
+    prefix = "network.backbone."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
 def changed(place: Path, run: str) -> set[str]:
-    before, after = tensors(place, STUDENT), tensors(place, run)
+    before, after = tensors(place, STUDENT), last(place, run)
     return {
         name
         for name in before
@@ -55,10 +63,18 @@ def test_an_unknown_run_gets_the_nearest_name(cli: Any, copy: Path) -> None:
 
 def test_statistics_of_frozen_layers_stay(cli: Any, copy: Path, quick: Any) -> None:
     assert cli("finetune", STUDENT, "--name", "head", "--freeze", "backbone", *quick, "--lr", 0).code == 0
-    before, after = tensors(copy, STUDENT), tensors(copy, "head")
+    before, after = tensors(copy, STUDENT), last(copy, "head")
     assert all(before[name].equal(after[name]) for name in before)
 
 
 def test_a_run_is_not_overwritten_by_its_own_child(cli: Any, copy: Path) -> None:
     called = cli("finetune", STUDENT, "--name", STUDENT, "--overwrite")
     assert called.code == 2 and (copy / "runs" / STUDENT / "model.safetensors").is_file()
+
+
+def test_a_start_that_no_epoch_beats_is_kept(cli: Any, copy: Path, quick: Any) -> None:
+    start = load_file(copy / "runs" / "custom-student-pictures" / "model.safetensors")
+    called = cli("finetune", "custom-student-pictures", *quick, "--name", "kept", "--lr", 0, "--json")
+    kept = load_file(copy / "runs" / "kept" / "model.safetensors")
+    assert called.json["best_epoch"] == 0, called.err
+    assert all(torch.equal(kept[name], start[name]) for name in start)

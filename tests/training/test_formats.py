@@ -41,7 +41,7 @@ def test_an_open_format_is_measured_and_told(network: Network, batch: Batch) -> 
 def test_a_format_that_computes_something_else_is_not_taken(network: Network, batch: Batch) -> None:
     def step(each: Batch) -> torch.Tensor:
         wrong = torch.is_autocast_enabled("cpu")
-        return network(each.canvas).sum().float() * 0 + (100.0 if wrong else 1.0)
+        return network(each.canvas).detach().sum().float() * 0 + (100.0 if wrong else 1.0)
 
     config = Machine(memory_format="channels-last")
     assert choose_format(config, network, batch, step, Silent()).precision == "fp32"

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,31 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_choice_is_remembered_and_not_measured_again(network: Network, batch: Batch) -> None:
+def test_a_choice_is_remembered_and_not_measured_again(
+    network: Network, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def step(each: Batch) -> torch.Tensor:
         return network(each.canvas).float().logsumexp(1).mean().detach()
 
     def never(each: Batch) -> torch.Tensor:
         raise AssertionError("measured again")
 
+    monkeypatch.setattr("edgekd.training.formats.STEADY", math.inf)
     first, second = Silent(), Silent()
     chosen = choose_format(Machine(precision="fp32"), network, batch, step, first)
     assert choose_format(Machine(precision="fp32"), network, batch, never, second) == chosen
     assert "trial" in first.notes[0] and "earlier trial" in second.notes[0]
+
+
+def test_a_trial_on_a_busy_machine_is_not_remembered(
+    network: Network, batch: Batch, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def step(each: Batch) -> torch.Tensor:
+        return network(each.canvas).float().logsumexp(1).mean().detach()
+
+    monkeypatch.setattr("edgekd.training.formats.STEADY", 0.0)
+    choose_format(Machine(precision="fp32"), network, batch, step, Silent())
+    assert not (place / NAME).exists()
 
 
 def test_another_batch_or_question_has_its_own_key(network: Network, batch: Batch) -> None:
