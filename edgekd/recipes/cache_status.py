@@ -31,7 +31,7 @@ def tell_status(folder: Path) -> Result:
         "leftovers": [str(path.relative_to(folder)) for path in leftovers(folder)],
         "bytes_left": state.bytes_left,
         "last_written": None if written is None else datetime.fromtimestamp(written, UTC).isoformat("T", "seconds"),
-        "seconds_left": None if left is None else round(left, 1),
+        "seconds_left": None if left is None else round(left, 3),
         "commands": [] if state.is_finished else commands(state),
     }
     tables = [_summary(data), _views_table(data)] if state.missing else [_summary(data)]
