@@ -6,8 +6,9 @@ Both comparisons are in one number format and take turns in one process.
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -93,10 +94,7 @@ def compare_pass(
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
     bare = bare_passes(teacher, data, form, plan.batch_size)
     timed(bare, 1)
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(rounds):
-        for which in (turn % 2, 1 - turn % 2):
-            times[which].append(fill_once(teacher, data, form, options) if which else timed(bare, 1))
+    times = in_turns(rounds, lambda: timed(bare, 1), lambda: fill_once(teacher, data, form, options))
     count = len(data.everything)
     return {
         "teacher": f"{teacher.spec.name}, {data.canvas} px, {form.precision} {form.memory_format}",
@@ -105,6 +103,15 @@ def compare_pass(
         "edgekd / bare [95 %]": ratio(times[0], times[1]),
         "rounds": rounds,
     }
+
+
+def in_turns(rounds: int, *runs: Callable[[], float]) -> tuple[list[float], ...]:
+    """What two runs take, round by round; who goes first alternates."""
+    times: tuple[list[float], ...] = ([], [])
+    for turn in range(rounds):
+        for which in (turn % 2, 1 - turn % 2):
+            times[which].append(runs[which]())
+    return times
 
 
 def steps(objective: Objective, config: Distill, filled: Filled, views: int | None) -> Iterator[None]:
@@ -134,10 +141,7 @@ def compare_steps(name: str, filled: Filled, cache: LogitCache, rounds: int, sec
     taught = Distillation(build(name, data), Cached(cache), method, (0.5, 0.0))
     loops = (steps(plain, config, filled, None), steps(taught, config, filled, cache.views))
     count = max(2, math.ceil(seconds / max(timed(loop, 3) for loop in loops)))
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(rounds):
-        for which in (turn % 2, 1 - turn % 2):
-            times[which].append(timed(loops[which], count))
+    times = in_turns(rounds, *(partial(timed, loop, count) for loop in loops))
     return {
         "student": f"{name}, {config.precision} {config.memory_format}, batch {config.batch_size}",
         "plain training, ms a step": f"{median(times[0]) * 1000:.1f}",

@@ -28,24 +28,27 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises DataError when the place cannot be written.
     """
-    beside = _beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path) as beside:
         yield beside
         with beside.open("rb") as stream:
             os.fsync(stream.fileno())
         beside.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """A path beside `path`, gone on leaving; its folder is made before and synced after; DataError where it fails."""
+    # processes on several machines may share the folder, so a process's number alone is not enough
+    beside = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
         _sync_folder(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    # processes on several machines may share the folder, so a process's number alone is not enough
-    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:
@@ -79,9 +82,7 @@ def file_sum(path: Path) -> str:
 
 def write_once(path: Path, text: str) -> bool:
     """Write a file unless it is there already; of several processes exactly one is told True."""
-    beside = _beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path) as beside:
         with beside.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
@@ -92,12 +93,6 @@ def write_once(path: Path, text: str) -> bool:
             return False
         except OSError:  # a file system without links
             beside.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
     return True
 
 

@@ -23,7 +23,7 @@ sys.exit(main())
 
 
 @pytest.fixture
-def copied(workplace: Path, tmp_path: Path) -> Path:
+def copy(workplace: Path, tmp_path: Path) -> Path:
     """The working folder's runs and caches, to be changed by one test."""
     for part in ("runs", "cache"):
         shutil.copytree(workplace / part, tmp_path / part)
@@ -68,11 +68,11 @@ SMALL = ("--views", 2, "--batch-size", 1, "--threads", 1, "--precision", "fp32",
 
 
 @pytest.fixture
-def four(cli: Any, copied: Path) -> Path:
+def four(cli: Any, copy: Path) -> Path:
     """A cache of four shards: two views of 32 and 4 rows."""
     called = cli("cache-logits", "--name", "four", *SMALL, "--quiet")
     assert called.code == 0, called.err
-    return copied / "cache" / "four"
+    return copy / "cache" / "four"
 
 
 @pytest.fixture

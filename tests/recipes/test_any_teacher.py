@@ -23,14 +23,6 @@ FILE = Path("runs") / STUDENT / "model.onnx"
 
 
 @pytest.fixture
-def copy(workplace: Path, tmp_path: Path) -> Path:
-    """The working folder's runs and caches, to be changed by one test."""
-    for part in ("runs", "cache"):
-        shutil.copytree(workplace / part, tmp_path / part)
-    return tmp_path
-
-
-@pytest.fixture
 def data(folder: Path) -> ImageData:
     return open_data(Data(data=str(folder)), Silent())
 

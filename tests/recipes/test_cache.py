@@ -33,7 +33,7 @@ def test_all_caches_are_listed_with_their_state(cli: Any, half: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_list_is_a_table(cli: Any, copied: Path) -> None:
+def test_the_list_is_a_table(cli: Any, copy: Path) -> None:
     out = cli("cache").out
     assert NAME in out and "36 x 2" in out and "finished" in out and "1 caches in cache" in out
 
@@ -43,23 +43,23 @@ def test_no_caches_are_no_error(cli: Any) -> None:
     assert called.code == 0 and called.json == {"caches": []}
 
 
-def test_info_tells_the_plan_and_that_the_parents_are_unchanged(cli: Any, copied: Path) -> None:
+def test_info_tells_the_plan_and_that_the_parents_are_unchanged(cli: Any, copy: Path) -> None:
     found = cli("cache", "info", NAME, "--json").json
     assert found["teacher_now"] == found["data_now"] == "unchanged" and found["versions_changed"] == []
     assert found["columns"] == {"logits": [3]} and found["views"] == 2 and found["data"]["images"] == 36
-    assert found["digest"] == read_plan(copied / "cache" / NAME).digest()
+    assert found["digest"] == read_plan(copy / "cache" / NAME).digest()
     assert "unchanged" in cli("cache", "info", f"cache/{NAME}").out
 
 
-def test_info_tells_what_became_of_the_teacher(cli: Any, copied: Path, flip: Any) -> None:
-    weights = copied / "runs" / NAME / "model.safetensors"
+def test_info_tells_what_became_of_the_teacher(cli: Any, copy: Path, flip: Any) -> None:
+    weights = copy / "runs" / NAME / "model.safetensors"
     flip(weights)
     assert cli("cache", "info", NAME, "--json").json["teacher_now"] == "its weights changed"
     weights.unlink()
     assert cli("cache", "info", NAME, "--json").json["teacher_now"] == "not there any more"
 
 
-def test_info_tells_what_became_of_the_images(cli: Any, own_folder: Path, copied: Path, quick: Any) -> None:
+def test_info_tells_what_became_of_the_images(cli: Any, own_folder: Path, copy: Path, quick: Any) -> None:
     assert cli("train-teacher", "--model", "tiny-cnn", "--data", own_folder, "--name", "own", *quick).code == 0
     assert cli("cache-logits", "--teacher", "own", *SMALL).code == 0
     now = lambda: cli("cache", "info", "own", "--json").json["data_now"]  # noqa: E731
@@ -74,8 +74,8 @@ def test_info_tells_what_became_of_the_images(cli: Any, own_folder: Path, copied
     assert now().startswith("not there any more")
 
 
-def test_info_tells_other_versions(cli: Any, copied: Path, change_plan: Any) -> None:
-    change_plan(copied / "cache" / NAME, "compute", versions={"torch": "1.0.0"})
+def test_info_tells_other_versions(cli: Any, copy: Path, change_plan: Any) -> None:
+    change_plan(copy / "cache" / NAME, "compute", versions={"torch": "1.0.0"})
     assert cli("cache", "info", NAME, "--json").json["versions_changed"][0].startswith("torch 1.0.0 then")
 
 
@@ -98,9 +98,9 @@ def test_the_command_that_status_gives_finishes_the_cache(cli: Any, four: Path, 
     assert cli("cache", "status", "four", "--json").json["commands"] == []
 
 
-def test_the_command_names_data_that_the_teacher_s_run_does_not(cli: Any, copied: Path) -> None:
+def test_the_command_names_data_that_the_teacher_s_run_does_not(cli: Any, copy: Path) -> None:
     assert cli("cache-logits", "--name", "few", "--limit", 18, *SMALL).code == 0
-    (copied / "cache" / "few" / "manifest.json").unlink()
+    (copy / "cache" / "few" / "manifest.json").unlink()
     (command,) = cli("cache", "status", "few", "--json").json["commands"]
     assert command.endswith(f"--teacher runs/{NAME} --limit 18")
     assert cli(*shlex.split(command)[1:]).code == 0
@@ -136,13 +136,13 @@ def test_a_folder_with_anything_else_is_left_alone(cli: Any, four: Path) -> None
     assert four.exists() and (four.parent / NAME).exists()
 
 
-def test_what_is_no_cache_is_not_removed(cli: Any, copied: Path) -> None:
+def test_what_is_no_cache_is_not_removed(cli: Any, copy: Path) -> None:
     called = cli("cache", "rm", "runs")
-    assert called.code == 3 and "no such cache" in called.err and (copied / "runs").exists()
+    assert called.code == 3 and "no such cache" in called.err and (copy / "runs").exists()
 
 
 @pytest.mark.parametrize("action", ["info", "status", "verify", "rm"])
-def test_an_unknown_name_gets_the_nearest(cli: Any, copied: Path, action: str) -> None:
+def test_an_unknown_name_gets_the_nearest(cli: Any, copy: Path, action: str) -> None:
     called = cli("cache", action, "custom-students-pictures")
     assert called.code == 3 and f"nearest: {NAME}" in called.err
 
@@ -153,20 +153,20 @@ def test_wrong_numbers_of_names_are_usage_errors(cli: Any, arguments: list[str])
 
 
 @pytest.mark.parametrize("action", ["info", "status", "verify"])
-def test_a_changed_plan_is_damage(cli: Any, copied: Path, action: str, change_plan: Any) -> None:
-    change_plan(copied / "cache" / NAME, "views", seed=9)
+def test_a_changed_plan_is_damage(cli: Any, copy: Path, action: str, change_plan: Any) -> None:
+    change_plan(copy / "cache" / NAME, "views", seed=9)
     called = cli("cache", action, NAME)
     assert called.code == 3 and "do not belong together" in called.err
 
 
-def test_imported_logits_are_a_cache_like_others(cli: Any, copied: Path, folder: Path) -> None:
-    names = read_listing(copied / "cache" / NAME, read_parts(copied / "cache" / NAME)).paths
-    np.savez(copied / "far.npz", logits=np.eye(3, dtype=np.float32)[np.arange(36) // 12], paths=np.array(names))
+def test_imported_logits_are_a_cache_like_others(cli: Any, copy: Path, folder: Path) -> None:
+    names = read_listing(copy / "cache" / NAME, read_parts(copy / "cache" / NAME)).paths
+    np.savez(copy / "far.npz", logits=np.eye(3, dtype=np.float32)[np.arange(36) // 12], paths=np.array(names))
     assert cli("cache-logits", "--import", "far.npz", "--data", folder).code == 0
     assert "imported" in cli("cache", "info", "far").out
     assert "there is no teacher to ask" in cli("cache", "verify", "far", "--json").json["not_sampled"]
-    (copied / "cache" / "far" / "manifest.json").unlink()
+    (copy / "cache" / "far" / "manifest.json").unlink()
     status = cli("cache", "status", "far", "--json").json
     assert status["state"] == "1 of 1 shards, not closed yet"
     (command,) = status["commands"]
-    assert cli(*shlex.split(command)[1:]).code == 0 and read_state(copied / "cache" / "far").is_finished
+    assert cli(*shlex.split(command)[1:]).code == 0 and read_state(copy / "cache" / "far").is_finished

@@ -70,11 +70,11 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def whole(cli: Any, copied: Path, files: Any) -> dict[str, bytes]:
+def whole(cli: Any, copy: Path, files: Any) -> dict[str, bytes]:
     """The files of a cache that nothing interrupted."""
     called = cli(*MANY, "--name", "whole")
     assert called.code == 0, called.err
-    return files(copied / "cache" / "whole")
+    return files(copy / "cache" / "whole")
 
 
 def kill_at(process: Any, folder: Path, seconds: float) -> None:
@@ -87,10 +87,8 @@ def kill_at(process: Any, folder: Path, seconds: float) -> None:
     check_shards(folder)
 
 
-def test_a_killed_cache_goes_on_to_the_same_bytes(
-    start: Any, copied: Path, whole: dict[str, bytes], files: Any
-) -> None:
-    folder, rng, killed = copied / "cache" / "killed", np.random.default_rng(), 0
+def test_a_killed_cache_goes_on_to_the_same_bytes(start: Any, copy: Path, whole: dict[str, bytes], files: Any) -> None:
+    folder, rng, killed = copy / "cache" / "killed", np.random.default_rng(), 0
     with reading(folder):
         for number in range(3):
             process = start(*MANY, "--name", "killed")
@@ -104,10 +102,10 @@ def test_a_killed_cache_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_thirty_kills_at_random_instants(start: Any, copied: Path, whole: dict[str, bytes], files: Any) -> None:
+def test_thirty_kills_at_random_instants(start: Any, copy: Path, whole: dict[str, bytes], files: Any) -> None:
     rng, killed, partial = np.random.default_rng(), 0, 0
     for number in range(30):
-        folder = copied / "cache" / f"killed-{number}"
+        folder = copy / "cache" / f"killed-{number}"
         with reading(folder):
             process = start(*MANY, "--name", folder.name)
             kill_at(process, folder, float(rng.uniform(0, 1.2)))
@@ -120,9 +118,9 @@ def test_thirty_kills_at_random_instants(start: Any, copied: Path, whole: dict[s
 
 
 def test_two_processes_started_at_once_fill_one_cache(
-    start: Any, copied: Path, whole: dict[str, bytes], files: Any
+    start: Any, copy: Path, whole: dict[str, bytes], files: Any
 ) -> None:
-    folder = copied / "cache" / "shared"
+    folder = copy / "cache" / "shared"
     with reading(folder):
         both = [start(*MANY, "--name", "shared", "--shard", f"{number}/2") for number in (1, 2)]
         for process in both:
@@ -131,23 +129,23 @@ def test_two_processes_started_at_once_fill_one_cache(
 
 
 def test_two_processes_without_shares_do_not_hurt_each_other(
-    start: Any, copied: Path, whole: dict[str, bytes], files: Any
+    start: Any, copy: Path, whole: dict[str, bytes], files: Any
 ) -> None:
     both = [start(*MANY, "--name", "twice") for _ in range(2)]
     for process in both:
         process.join()
-    assert [process.exitcode for process in both] == [0, 0] and files(copied / "cache" / "twice") == whole
+    assert [process.exitcode for process in both] == [0, 0] and files(copy / "cache" / "twice") == whole
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_what_is_written(cli: Any, start: Any, copied: Path, number: int, code: int) -> None:
-    folder = copied / "cache" / "stopped"
+def test_a_signal_leaves_what_is_written(cli: Any, start: Any, copy: Path, number: int, code: int) -> None:
+    folder = copy / "cache" / "stopped"
     process = start("cache-logits", "--views", 1000, "--name", "stopped", *FIXED)
     while process.is_alive() and not (folder / "view-0001").exists():
         time.sleep(0.01)
     os.kill(process.pid, number)
     process.join()
-    told = (copied / "stderr.txt").read_text()
+    told = (copy / "stderr.txt").read_text()
     assert process.exitcode == code and "interrupted" in told and "the same command goes on" in told, told
     assert len(told.strip().splitlines()) == 2 and check_shards(folder, 1000) >= 2 and not leftovers(folder)
     assert cli("cache-logits", "--name", "stopped", "--views", 2, *FIXED).code == 0
@@ -177,7 +175,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount")
 @pytest.mark.parametrize("pages", range(8))
 def test_a_full_disk_is_told_and_mended_by_room(
-    cli: Any, copied: Path, small_disk: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, pages: int, files: Any
+    cli: Any, copy: Path, small_disk: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch, pages: int, files: Any
 ) -> None:
     """Plan, log, list of images, four shards and manifest take a page each."""
     assert cli(*FEW, "--name", "whole").code == 0
@@ -189,11 +187,11 @@ def test_a_full_disk_is_told_and_mended_by_room(
     assert check_shards(caches / "full", 2) <= pages and not list(caches.rglob(".*.part"))
     small_disk(100)
     assert cli(*FEW, "--name", "full", "--caches", caches).code == 0
-    assert files(caches / "full") == files(copied / "cache" / "whole")
+    assert files(caches / "full") == files(copy / "cache" / "whole")
 
 
-def test_a_shard_that_may_not_grow_is_told_and_mended(cli: Any, copied: Path, files: Any) -> None:
-    folder = copied / "cache" / NAME
+def test_a_shard_that_may_not_grow_is_told_and_mended(cli: Any, copy: Path, files: Any) -> None:
+    folder = copy / "cache" / NAME
     before = files(folder)
     for path in folder.rglob("*.safetensors"):
         path.unlink()
@@ -209,11 +207,11 @@ def test_a_shard_that_may_not_grow_is_told_and_mended(cli: Any, copied: Path, fi
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_written(
-    cli: Any, copied: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Any, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "_free_bytes", lambda _: 20_000_100)
     called = cli(*FEW, "--name", "large")
-    assert called.code == 3 and "MB are free there" in called.err and not (copied / "cache" / "large").exists()
+    assert called.code == 3 and "MB are free there" in called.err and not (copy / "cache" / "large").exists()
 
 
 def refused(cli: Any, place: Path, quick: Any, *options: object) -> str:
@@ -225,54 +223,54 @@ def refused(cli: Any, place: Path, quick: Any, *options: object) -> str:
     return str(called.err)
 
 
-def test_a_flipped_byte_is_not_believed(cli: Any, copied: Path, quick: Any) -> None:
-    path = copied / "cache" / NAME / "view-0000" / "00000.safetensors"
+def test_a_flipped_byte_is_not_believed(cli: Any, copy: Path, quick: Any) -> None:
+    path = copy / "cache" / NAME / "view-0000" / "00000.safetensors"
     content = bytearray(path.read_bytes())
     content[-10] ^= 4
     path.write_bytes(content)
-    assert f"{path.relative_to(copied)}: damaged, its bytes are not what was written" in refused(cli, copied, quick)
+    assert f"{path.relative_to(copy)}: damaged, its bytes are not what was written" in refused(cli, copy, quick)
 
 
-def test_swapped_shards_are_not_believed(cli: Any, copied: Path, quick: Any) -> None:
-    one, other = (copied / "cache" / NAME / f"view-000{view}" / "00000.safetensors" for view in (0, 1))
-    shutil.move(one, copied / "kept")
+def test_swapped_shards_are_not_believed(cli: Any, copy: Path, quick: Any) -> None:
+    one, other = (copy / "cache" / NAME / f"view-000{view}" / "00000.safetensors" for view in (0, 1))
+    shutil.move(one, copy / "kept")
     shutil.move(other, one)
-    shutil.move(copied / "kept", other)
-    assert "holds other rows than its place says" in refused(cli, copied, quick)
+    shutil.move(copy / "kept", other)
+    assert "holds other rows than its place says" in refused(cli, copy, quick)
 
 
-def test_one_changed_weight_is_noticed(cli: Any, copied: Path, quick: Any) -> None:
-    path = copied / "runs" / NAME / "model.safetensors"
+def test_one_changed_weight_is_noticed(cli: Any, copy: Path, quick: Any) -> None:
+    path = copy / "runs" / NAME / "model.safetensors"
     weights = load_file(path)
     first = next(each for each in weights.values() if each.is_floating_point())
     first.view(-1)[0] = float(np.nextafter(first.view(-1)[0].numpy(), np.float32(9)))
     save_file(weights, path)
-    assert "teacher weights" in refused(cli, copied, quick)
+    assert "teacher weights" in refused(cli, copy, quick)
 
 
-def test_other_padding_is_noticed(cli: Any, copied: Path, quick: Any) -> None:
-    assert "views: crop (0.125 there, 0.25 here)" in refused(cli, copied, quick, "--crop", 0.25)
+def test_other_padding_is_noticed(cli: Any, copy: Path, quick: Any) -> None:
+    assert "views: crop (0.125 there, 0.25 here)" in refused(cli, copy, quick, "--crop", 0.25)
 
 
-def test_a_removed_image_is_named(cli: Any, copied: Path, own_folder: Path, quick: Any) -> None:
+def test_a_removed_image_is_named(cli: Any, copy: Path, own_folder: Path, quick: Any) -> None:
     (own_folder / "train" / "frame" / "004.png").unlink()
-    told = refused(cli, copied, quick, "--data", own_folder)
+    told = refused(cli, copy, quick, "--data", own_folder)
     assert "1 images are not there any more (frame/004.png)" in told
 
 
-def test_a_replaced_image_is_named(cli: Any, copied: Path, own_folder: Path, quick: Any) -> None:
+def test_a_replaced_image_is_named(cli: Any, copy: Path, own_folder: Path, quick: Any) -> None:
     shutil.copy(own_folder / "train" / "disc" / "000.png", own_folder / "train" / "frame" / "004.png")
-    told = refused(cli, copied, quick, "--data", own_folder)
+    told = refused(cli, copy, quick, "--data", own_folder)
     assert "1 images are of other content now (frame/004.png)" in told
 
 
-def test_of_added_images_only_their_own_rows_are_computed(cli: Any, copied: Path, own_folder: Path, quick: Any) -> None:
-    folder = copied / "cache" / NAME
+def test_of_added_images_only_their_own_rows_are_computed(cli: Any, copy: Path, own_folder: Path, quick: Any) -> None:
+    folder = copy / "cache" / NAME
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*.safetensors")}
     for name in ("000a.png", "zzz.png"):
         Image.fromarray(np.full((16, 16, 3), 7, np.uint8)).save(own_folder / "train" / "disc" / name)
     data = ("--data", own_folder)
-    assert f"edgekd cache-logits --name {NAME}" in refused(cli, copied, quick, *data)
+    assert f"edgekd cache-logits --name {NAME}" in refused(cli, copy, quick, *data)
     assert cli("cache-logits", "--teacher", NAME, "--name", NAME, *data, "--quiet").code == 0
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
     state = read_state(folder)

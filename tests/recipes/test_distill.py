@@ -22,14 +22,6 @@ def manifest(place: Path, run: str) -> dict[str, Any]:
     return json.loads((place / "runs" / run / "manifest.json").read_text())
 
 
-@pytest.fixture
-def copy(workplace: Path, tmp_path: Path) -> Path:
-    """The working folder's runs and caches, to be changed by one test."""
-    for part in ("runs", "cache"):
-        shutil.copytree(workplace / part, tmp_path / part)
-    return tmp_path
-
-
 def test_the_cache_holds_what_the_teacher_says_of_each_view(workplace: Path, folder: Path) -> None:
     network = load_network(Run(workplace / "runs" / TEACHER)).eval()
     data = open_data(Data(data=str(folder)), Silent())

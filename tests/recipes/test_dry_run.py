@@ -36,14 +36,6 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def copy(workplace: Path, tmp_path: Path) -> Path:
-    """The working folder's runs and caches, to be changed by one test."""
-    for part in ("runs", "cache"):
-        shutil.copytree(workplace / part, tmp_path / part)
-    return tmp_path
-
-
-@pytest.fixture
 def dry(cli: Any, quick: Any) -> Any:
     """Call a dry run for its JSON."""
 

@@ -24,7 +24,7 @@ def test_a_whole_cache_is_verified_to_the_bit(cli: Any, four: Path) -> None:
 
 
 @pytest.mark.parametrize(("store", "error"), [("fp32", 0), ("u8", 4e-3), ("topk", 5e-4)])
-def test_every_store_and_column_is_verified(cli: Any, copied: Path, store: str, error: float) -> None:
+def test_every_store_and_column_is_verified(cli: Any, copy: Path, store: str, error: float) -> None:
     options = ("--store", store, "--columns", "pooled", *(("--topk", 2) if store == "topk" else ()))
     assert cli("cache-logits", "--name", store, *options, "--views", 1, "--threads", 1, "--batch-size", 7).code == 0
     sample = cli("cache", "verify", store, "--sample", 2, "--json").json["sample"]
@@ -59,18 +59,18 @@ def test_rows_that_the_teacher_does_not_say_fail_the_check(cli: Any, four: Path)
     assert cli("cache", "verify", "four", "--sample", 1000, "--tolerance", 1000).code == 0
 
 
-def test_the_rounding_is_beyond_no_tolerance_at_all(cli: Any, copied: Path) -> None:
+def test_the_rounding_is_beyond_no_tolerance_at_all(cli: Any, copy: Path) -> None:
     assert cli("cache", "verify", NAME, "--tolerance", 0).code == 5
 
 
-def test_without_a_teacher_the_shards_alone_are_checked(cli: Any, copied: Path) -> None:
-    shutil.rmtree(copied / "runs" / NAME)
+def test_without_a_teacher_the_shards_alone_are_checked(cli: Any, copy: Path) -> None:
+    shutil.rmtree(copy / "runs" / NAME)
     called = cli("cache", "verify", NAME, "--json")
     assert called.code == 0 and "the teacher is not there" in called.json["not_sampled"]
 
 
-def test_another_teacher_in_its_place_is_told(cli: Any, copied: Path, flip: Any) -> None:
-    flip(copied / "runs" / NAME / "model.safetensors")
+def test_another_teacher_in_its_place_is_told(cli: Any, copy: Path, flip: Any) -> None:
+    flip(copy / "runs" / NAME / "model.safetensors")
     called = cli("cache", "verify", NAME)
     assert called.code == 3 and "its weights changed" in called.err
     assert cli("cache", "verify", NAME, "--sample", 0).code == 0
