@@ -6,7 +6,7 @@ Both comparisons are in one number format and take turns in one process.
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from plain import timed
 from record import options, publish, ratio
+from turns import in_turns, timed
 
 from edgekd.cache.plan import read_plan
 from edgekd.cache.store import LogitCache
@@ -103,15 +103,6 @@ def compare_pass(
         "edgekd / bare [95 %]": ratio(times[0], times[1]),
         "rounds": rounds,
     }
-
-
-def in_turns(rounds: int, *runs: Callable[[], float]) -> tuple[list[float], ...]:
-    """What two runs take, round by round; who goes first alternates."""
-    times: tuple[list[float], ...] = ([], [])
-    for turn in range(rounds):
-        for which in (turn % 2, 1 - turn % 2):
-            times[which].append(runs[which]())
-    return times
 
 
 def steps(objective: Objective, config: Distill, filled: Filled, views: int | None) -> Iterator[None]:

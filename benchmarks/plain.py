@@ -1,18 +1,32 @@
-"""Training steps of edgekd against a plain in-memory PyTorch loop, interleaved.
+"""Training steps of edgekd against a plain in-memory PyTorch loop, and against a DataLoader over image files.
 
-The plain loop is the fair floor: uint8 images in memory, crop and flip vectorised, fp32, contiguous layout,
-foreach-less SGD as written in any tutorial. Both see the same images, batch size and network.
+The plain loop is the fair floor: uint8 images in memory, crop and flip of whole batches, fp32, PyTorch's own layout,
+dropout and optimiser. Each loop runs in its own process, since edgekd also sets how a process keeps its memory; they
+take turns.
 """
 
 import math
-import time
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from record import options, publish, ratio
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+from turns import in_turns, timed
 
 from edgekd.config import Data, TrainTeacher
 from edgekd.data.loader import Batches
@@ -20,28 +34,46 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
+from edgekd.models.fast_layers import Dropout, SmallMapConv2d
+from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
+from edgekd.training.formats import device_of
 from edgekd.training.settings import format_of, settle, settle_format, view_recipe
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 BATCH = 100
+MODELS = (
+    "custom-student,custom-teacher-6,resnet8,resnet9,tiny-cnn,deit_tiny,mobilenetv3_small@64,rescnn-4@64,resnet18,"
+    "efficientnet_b0@64"
+)
+
+
+def plain_network(name: str, data: ImageData) -> Network:
+    """The network of PyTorch's own layers, nothing in place, in its layout."""
+    network = build(name, data)
+    network.is_channels_last = False
+    for module in network.modules():
+        if isinstance(module, Dropout | SmallMapConv2d):
+            module.__class__ = type(module).__base__
+        if isinstance(module, nn.Dropout | nn.LeakyReLU):
+            module.inplace = False
+    return network.train()
 
 
 def plain_steps(name: str, data: ImageData) -> Iterator[None]:
     """A tutorial's loop, one step per item."""
-    torch.manual_seed(0)
-    network = build(name, data)
-    network.is_channels_last = False
-    network.train()
+    network = plain_network(name, data)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     images = torch.from_numpy(data.train.pixels.gather(data.train.index))
-    padded = F.pad(images.permute(0, 3, 1, 2).float(), (4, 4, 4, 4), mode="reflect").to(torch.uint8)
+    side = data.canvas
+    pad = side // 8
+    padded = F.pad(images.permute(0, 3, 1, 2).float(), (pad, pad, pad, pad), mode="reflect").to(torch.uint8)
     targets = torch.from_numpy(data.train.targets)
     while True:
         for rows in torch.randperm(len(targets))[: len(targets) // BATCH * BATCH].split(BATCH):
-            down, right = torch.randint(0, 9, (2,)).tolist()
-            batch = padded[rows][:, :, down : down + 32, right : right + 32]
+            down, right = torch.randint(0, 2 * pad + 1, (2,)).tolist()
+            batch = padded[rows][:, :, down : down + side, right : right + side]
             flipped = torch.where((torch.rand(BATCH) < 0.5)[:, None, None, None], batch.flip(3), batch)
             loss = F.cross_entropy(network(flipped.permute(0, 2, 3, 1).contiguous()), targets[rows])
             optimizer.zero_grad()
@@ -50,15 +82,39 @@ def plain_steps(name: str, data: ImageData) -> Iterator[None]:
             yield
 
 
+def files_steps(name: str, data: ImageData) -> Iterator[None]:
+    """The same with a DataLoader over image files and torchvision's transforms, as the papers train."""
+    network = plain_network(name, data)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    side = data.canvas
+    steps = [v2.PILToTensor(), v2.RandomCrop(side, side // 8, padding_mode="reflect"), v2.RandomHorizontalFlip()]
+    with tempfile.TemporaryDirectory() as folder:
+        pixels = data.train.pixels.gather(data.train.index)
+        for number, (image, target) in enumerate(zip(pixels, data.train.targets, strict=True)):
+            path = Path(folder, data.classes[target], f"{number}.png")
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(image.squeeze()).save(path)
+        loader = DataLoader(ImageFolder(folder, v2.Compose(steps)), BATCH, shuffle=True, drop_last=True)
+        while True:
+            for images, target in loader:
+                loss = F.cross_entropy(network(images.permute(0, 2, 3, 1).contiguous()), target)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                yield
+
+
 def edgekd_steps(name: str, data: ImageData) -> Iterator[None]:
     """The steps of edgekd's own loop, without keeper and display."""
-    torch.manual_seed(0)
     network = build(name, data)
-    config = settle(TrainTeacher(batch_size=BATCH, optimizer="sgd", lr=0.05), recipe_for(name), len(data.train))
+    asked = TrainTeacher(batch_size=BATCH, optimizer="sgd", lr=0.05, threads=torch.get_num_threads())
+    config = settle(asked, recipe_for(name), len(data.train))
+    device_of(config)
     objective = Supervised(network)
     batches = Batches(data.train, view_recipe(config), BATCH, 0)
     config = settle_format(config, objective, next(batches.starting_at(0)), Silent())
     form = format_of(config)
+    print(form.precision, form.memory_format, flush=True)
     form.apply(objective)
     update = Update(objective, make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, form)
     for batch in batches.starting_at(0):
@@ -66,27 +122,72 @@ def edgekd_steps(name: str, data: ImageData) -> Iterator[None]:
         yield
 
 
-def timed(steps: Iterator[None], count: int) -> float:
-    """Seconds per step of the next `count`."""
-    started = time.perf_counter()
-    for _ in range(count):
-        next(steps)
-    return (time.perf_counter() - started) / count
+LOOPS: dict[str, Callable[[str, ImageData], Iterator[None]]] = {
+    "plain": plain_steps,
+    "files": files_steps,
+    "edgekd": edgekd_steps,
+}
 
 
-def compare(name: str, data: ImageData, rounds: int, seconds: float) -> dict[str, Any]:
+def serve(loop: str, model: str, threads: int) -> None:
+    """The process of one loop: for each count that comes in, go so many steps and tell the seconds per step."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    name, _, side = model.partition("@")
+    data = open_images(Data(data="shapes", canvas=int(side or 32)), Silent())
+    steps = LOOPS[loop](name, data)
+    for line in sys.stdin:
+        print(timed(steps, int(line)), flush=True)
+
+
+@dataclass
+class Loop:
+    """A loop in its own process."""
+
+    process: "subprocess.Popen[str]"
+    said: str = ""
+
+    def __call__(self, count: int) -> float:
+        """Seconds per step of the next `count`."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.flush()
+        while not (line := self.process.stdout.readline().strip()).replace(".", "").replace("e-", "").isdecimal():
+            if not line:
+                raise SystemExit("a loop's process has ended")
+            self.said = line
+        return float(line)
+
+
+@contextmanager
+def loop(name: str, model: str, threads: int) -> Iterator[Loop]:
+    """The loop `name` with `model`, ended on leaving."""
+    command = [sys.executable, __file__, "--serve", name, "--models", model, "--threads", str(threads)]
+    own = {"OMP_NUM_THREADS": str(threads)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | own
+    ) as process:
+        try:
+            yield Loop(process)
+        finally:
+            process.terminate()
+
+
+def compare(model: str, other: str, threads: int, rounds: int, seconds: float) -> dict[str, Any]:
     """Interleaved rounds of about `seconds` each; who goes first alternates."""
-    plain, own = plain_steps(name, data), edgekd_steps(name, data)
-    count = max(2, math.ceil(seconds / max(timed(plain, 3), timed(own, 3))))
-    times: dict[int, list[float]] = {0: [], 1: []}
-    for turn in range(rounds):
-        for which in (turn % 2, 1 - turn % 2):
-            times[which].append(timed((plain, own)[which], count))
+    with loop(other, model, threads) as slow, loop("edgekd", model, threads) as own:
+        count = max(2, math.ceil(seconds / max((each(3), each(3))[1] for each in (slow, own))))
+        times = in_turns(rounds, partial(slow, count), partial(own, count))
+        form = own.said
+    name, _, side = model.partition("@")
     return {
         "model": name,
-        f"plain, ms per step of {BATCH}": f"{median(times[0]) * 1000:.1f}",
+        "side": int(side or 32),
+        "against": other,
+        f"that, ms per step of {BATCH}": f"{median(times[0]) * 1000:.1f}",
         "edgekd, ms": f"{median(times[1]) * 1000:.1f}",
-        "plain / edgekd [95 %]": ratio(times[0], times[1]),
+        "that / edgekd [95 %]": ratio(times[0], times[1]),
+        "edgekd's format": form,
         "rounds": rounds,
     }
 
@@ -97,16 +198,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in each round")
-    parser.add_argument("--models", default="custom-student,custom-teacher-6,resnet8,resnet9,tiny-cnn")
+    parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--files", default="custom-student", help="models also measured against a loop over files")
+    parser.add_argument("--serve", choices=LOOPS, help="be one loop's process")
     asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    data = open_images(Data(data="shapes"), Silent())
-    rows = [compare(name, data, asked.rounds, asked.seconds) for name in asked.models.split(",")]
+    if asked.serve:
+        return serve(asked.serve, asked.models, asked.threads)
+    pairs = [(each, "plain") for each in asked.models.split(",")]
+    pairs += [(each, "files") for each in asked.files.split(",") if each]
+    rows = [compare(*pair, asked.threads, asked.rounds, asked.seconds) for pair in pairs]
     about = (
-        "The plain loop holds uint8 images in memory and crops and flips whole batches, in fp32 and PyTorch's default "
-        "layout; edgekd in the format its own trial chose, preparing each batch while the one before it trains."
+        "plain: uint8 images in memory, crops and flips of whole batches, fp32 and PyTorch's default layout, one "
+        "process. files: a DataLoader over PNG files with torchvision's transforms, as the papers train. edgekd: in "
+        "the format its own trial chose, preparing each batch while the one before it trains."
     )
     publish("plain", "Training steps against a plain PyTorch loop", about, rows, asked.threads, is_trial=asked.trial)
+    return None
 
 
 if __name__ == "__main__":

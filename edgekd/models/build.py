@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UsageError
 from edgekd.models import timm_nets
+from edgekd.models.fast_layers import with_fast_layers
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Images, Network, Spec
 from edgekd.models.ownfile import build_own
@@ -28,7 +29,7 @@ def build(name: str, images: Images, *, input_size: int | None = None, start: St
     if spec.name in OWN or is_file(spec.name):
         raise UsageError(f"{name}: has no pretrained weights", "leave --pretrained out, or name a timm model")
     counts = len(spec.classes), spec.channels
-    return Network(timm_nets.create_pretrained(spec.name, *counts, spec.options), spec)
+    return Network(with_fast_layers(timm_nets.create_pretrained(spec.name, *counts, spec.options)), spec)
 
 
 def plan(name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch") -> Spec:
@@ -50,12 +51,16 @@ def plan(name: str, images: Images, *, input_size: int | None = None, start: Sta
 
 def rebuild(spec: Spec) -> Network:
     """The same architecture with fresh weights."""
+    return Network(with_fast_layers(_backbone(spec)), spec)
+
+
+def _backbone(spec: Spec) -> nn.Module:
     counts = len(spec.classes), spec.channels
     if is_file(spec.name):
-        return Network(build_own(spec.name, *counts, spec.input_size), spec)
+        return build_own(spec.name, *counts, spec.input_size)
     if spec.name in OWN:
-        return Network(OWN[spec.name].make(*counts, spec.input_size), spec)
-    return Network(timm_nets.create(spec.name, *counts, spec.options), spec)
+        return OWN[spec.name].make(*counts, spec.input_size)
+    return timm_nets.create(spec.name, *counts, spec.options)
 
 
 def head_of(backbone: nn.Module) -> nn.Module:

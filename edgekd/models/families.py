@@ -38,10 +38,11 @@ def _custom(blocks: int, classes: int, channels: int) -> nn.Module:
 
 
 def _p2_block(channels: int, *, biased: bool) -> nn.Module:
-    layers: list[nn.Module] = [nn.Conv2d(channels, 32, 3, padding=1, bias=biased), nn.LeakyReLU()]
+    layers: list[nn.Module] = [nn.Conv2d(channels, 32, 3, padding=1, bias=biased), nn.LeakyReLU(inplace=True)]
     if not biased:
         layers.append(nn.BatchNorm2d(32))
-    return nn.Sequential(*layers, nn.Dropout(P2_DROPOUT))
+    # In place where nothing needs the values as they were: batch norm's output, not an activation's.
+    return nn.Sequential(*layers, nn.Dropout(P2_DROPOUT, inplace=not biased))
 
 
 def _global_pool() -> nn.Module:

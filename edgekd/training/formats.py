@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from edgekd.allocator import keep_memory
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
 from edgekd.errors import MissingDependency
@@ -54,7 +55,8 @@ class Format:
 
 
 def device_of(config: Machine) -> torch.device:
-    """The device asked for, or the best there is; also sets the number of CPU threads."""
+    """The device asked for, or the best there is; also sets the number of CPU threads and how memory is kept."""
+    keep_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     if config.torch_device == "cuda" and not torch.cuda.is_available():

@@ -1,0 +1,151 @@
+"""PyTorch's layers where PyTorch is slow to train them on a CPU: the same parameters and results, less time."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 256
+"""Values of a random byte."""
+Context = Any
+"""torch's FunctionCtx, whose type does not know what is kept in it."""
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`: in training each value is 0 with probability `p`, else times 1 / (1 - p); in evaluation itself.
+
+    Its mask takes a byte of randomness per value: torch's own draw is 40 % of the step of P2's nets. The bytes come
+    from torch's generator, so a seed fixes them; with equal seeds the mask differs from that of `nn.Dropout`, and it
+    follows the order of the values in memory.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Values of any shape to values of the same shape; with `inplace` the given tensor is changed."""
+        if not self.training or not 0 < self.p < 1 or maps.device.type != "cpu":
+            return F.dropout(maps, self.p, self.training, self.inplace)
+        dropped: Tensor = _Drop.apply(maps, self.p, self.inplace)
+        return dropped
+
+
+class _Drop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Context, maps: Tensor, p: float, inplace: bool) -> Tensor:
+        kept = keep_mask(maps, p)
+        ctx.save_for_backward(kept)
+        ctx.scale = 1 / (1 - p)
+        if not inplace:
+            return kept.to(maps.dtype).mul_(maps).mul_(ctx.scale)
+        ctx.mark_dirty(maps)
+        return maps.mul_(kept.to(maps.dtype)).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx: Context, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        (gradient,) = gradients
+        return kept.to(gradient.dtype).mul_(gradient).mul_(ctx.scale), None, None
+
+
+def keep_mask(like: Tensor, p: float) -> Tensor:
+    """uint8 of the shape and strides of `like`: 0 with probability `p`, else 1.
+
+    A byte knows only multiples of 1/256, so the whole mask uses the one below `p` or the one above it, by a draw that
+    makes each value's probability exactly `p`.
+    """
+    count = like.numel()
+    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
+    level = int(p * LEVELS + torch.rand(()).item())
+    strides = torch.empty_like(like, device="meta").stride()
+    kept = words.view(torch.uint8).as_strided(like.shape, strides)
+    if level == 0:
+        return kept.fill_(1)
+    # uint8 arithmetic is vectorised, comparisons are not: level - 1 and below become 0, the others 1
+    return kept.clamp_(level - 1, level).sub_(level - 1) if level < LEVELS else kept.zero_()
+
+
+class SmallMapConv2d(nn.Conv2d):
+    """A depthwise `nn.Conv2d` whose weight gradient is also fast where the map is smaller than the kernel.
+
+    There oneDNN has only its reference code, up to a hundred times slower than the forward pass: two thirds of
+    mobilenetv3_small's training step at 64 px.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [n, channels, h, w] to maps of the convolution's size."""
+        is_small = max(maps.shape[-2:]) < max(self.kernel_size)
+        if not is_small or not torch.is_grad_enabled() or maps.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return super().forward(maps)
+        convolved: Tensor = _ByTaps.apply(maps, self.weight, self.bias, self.stride, self.padding)
+        return convolved
+
+
+class _ByTaps(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Context,
+        maps: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+    ) -> Tensor:
+        ctx.save_for_backward(maps, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(maps, weight, bias, stride, padding, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx: Context, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        (gradient,) = gradients
+        maps, weight = ctx.saved_tensors
+        needed = ctx.needs_input_grad
+        by_maps: Tensor | None = None
+        if needed[0]:
+            places = ctx.stride, ctx.padding, (1, 1), False, (0, 0), len(weight), (True, False, False)
+            by_maps = torch.ops.aten.convolution_backward(gradient, maps, weight, None, *places)[0]
+        by_weight = weight_gradient(maps, gradient, weight, ctx.stride, ctx.padding) if needed[1] else None
+        return by_maps, by_weight, gradient.sum((0, 2, 3)) if needed[2] else None, None, None
+
+
+def weight_gradient(
+    maps: Tensor, gradient: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
+) -> Tensor:
+    """What a depthwise convolution's weights [channels, 1, k, l] get, tap by tap, of the places where it meets the map.
+
+    `maps` [n, channels, h, w] went in, `gradient` is that of what came out.
+    """
+    found = torch.zeros_like(weight)
+    maps, gradient = maps.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
+    downs, rights = (
+        [_span(tap, maps.shape[axis], gradient.shape[axis], stride[axis - 1], padding[axis - 1]) for tap in range(side)]
+        for axis, side in ((1, weight.shape[2]), (2, weight.shape[3]))
+    )
+    for i, (down, down_out) in enumerate(downs):
+        for j, (right, right_out) in enumerate(rights):
+            found[:, 0, i, j] = (maps[:, down, right] * gradient[:, down_out, right_out]).flatten(0, 2).sum(0)
+    return found
+
+
+def _span(tap: int, side: int, out: int, stride: int, padding: int) -> tuple[slice, slice]:
+    """The rows that a tap sees, and the rows of the output that it gives them to."""
+    first = max(0, -(-(padding - tap) // stride))
+    last = min(out - 1, (side - 1 + padding - tap) // stride)
+    if last < first:
+        return slice(0, 0), slice(0, 0)
+    start = first * stride + tap - padding
+    return slice(start, start + (last - first) * stride + 1, stride), slice(first, last + 1)
+
+
+def with_fast_layers(network: nn.Module) -> nn.Module:
+    """Replace every plain layer of the network that has a faster twin here, in place."""
+    for module in network.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = Dropout
+        elif type(module) is nn.Conv2d and _is_depthwise(module):
+            module.__class__ = SmallMapConv2d
+    return network
+
+
+def _is_depthwise(module: nn.Conv2d) -> bool:
+    is_alone = module.groups == module.in_channels == module.out_channels > 1
+    is_plain = module.dilation == (1, 1) and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+    return is_alone and is_plain
