@@ -105,7 +105,9 @@ class Fit(Options):
     batch_size: int | None = option(None, "images per step, of all processes together; default: by model", low=1)
     accumulate: int = option(1, "take every step in this many pieces, for less memory", low=1)
     sync_bn: bool = option(False, "several processes: batch norm over the images of all of them")
-    optimizer: Literal["sgd", "adamw"] | None = option(None, "sgd is Nesterov with momentum 0.9; default: by model")
+    optimizer: Literal["sgd", "adamw", "muon"] | None = option(
+        None, "sgd is Nesterov with momentum 0.9, muon orthogonal steps for hidden layers; default: by model"
+    )
     lr: float | None = option(None, "peak learning rate; default: by model", low=0)
     weight_decay: float | None = option(None, "weight decay, not on biases and norms; default: by model", low=0)
     warmup: float = option(0.15, "share of training in which the learning rate rises", low=0, high=0.9)

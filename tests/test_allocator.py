@@ -13,8 +13,9 @@ if sys.argv[1] == "keep":
     keep_memory()
 def step():
     for _ in range(3):
-        torch.ones(5_000_000).mul(2).add(1)
-step()
+        torch.ones(12_000_000).mul(2).add(1)
+for _ in range(5):
+    step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 step()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

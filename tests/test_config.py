@@ -33,7 +33,7 @@ def test_a_wrong_choice_lists_the_right_ones() -> None:
 
 
 def test_choices_are_found_inside_an_optional() -> None:
-    assert choices_of(get_type_hints(TrainTeacher)["optimizer"]) == ("sgd", "adamw")
+    assert choices_of(get_type_hints(TrainTeacher)["optimizer"]) == ("sgd", "adamw", "muon")
 
 
 def test_a_config_survives_its_own_dictionary() -> None:

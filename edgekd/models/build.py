@@ -81,6 +81,16 @@ def head_of(backbone: nn.Module) -> nn.Module:
     return head
 
 
+def ends_of(backbone: nn.Module) -> list[nn.Parameter]:
+    """The weights of the first layer and of the final classifier, as far as there are such."""
+    first = next((each for each in backbone.parameters() if each.ndim > 1), None)
+    try:
+        head = head_of(backbone).weight
+    except UsageError:
+        head = None
+    return [each for each in (first, head) if isinstance(each, nn.Parameter)]
+
+
 def head_name(backbone: nn.Module) -> str:
     """The classifier's name in the backbone, so that `<name>.weight` is in its state."""
     head = head_of(backbone)

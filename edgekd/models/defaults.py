@@ -9,7 +9,7 @@ from typing import Literal
 class Recipe:
     """A model's own training settings; sgd is Nesterov with momentum 0.9, `lr` the peak of the one-cycle."""
 
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adamw", "muon"]
     lr: float
     weight_decay: float
     batch_size: int

@@ -15,10 +15,15 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = 5
 
 
+PLAIN_RATE = 10.0
+"""Learning rate of the layers that learn by SGD, in Muon's."""
+
+
 class Muon(torch.optim.Optimizer):
     """SGD with Nesterov momentum whose steps are made orthogonal, filters of a convolution flattened to rows.
 
     A step is scaled to the size of a typical AdamW step (RMS 0.2 * lr, Liu et al. 2025), weight decay is AdamW's.
+    Groups with `is_hidden` False learn by plain Nesterov SGD at `PLAIN_RATE` times the rate.
     """
 
     def __init__(
@@ -28,7 +33,8 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "is_hidden": True}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -40,11 +46,25 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[weight]
                 if not state:
                     state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-                ahead = weight.grad.lerp(momentum, group["momentum"]).flatten(1)
-                direction = orthogonal(ahead).mul_(0.2 * max(ahead.shape) ** 0.5)
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(direction.view_as(weight), alpha=group["lr"])
+                if group["is_hidden"]:
+                    self._turn(weight, weight.grad, state["momentum"], group)
+                else:
+                    sum_of_gradients = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
+                    ahead = weight.grad.add(sum_of_gradients, alpha=group["momentum"])
+                    weight.sub_(ahead, alpha=PLAIN_RATE * group["lr"])
+
+    @staticmethod
+    def _turn(weight: Tensor, gradient: Tensor, momentum: Tensor, group: dict[str, Any]) -> None:
+        momentum.lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
+        direction = orthogonal(ahead).mul_(0.2 * max(ahead.shape) ** 0.5)
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.sub_(direction.view_as(weight), alpha=group["lr"])
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Whether a weight maps several inputs to several outputs: not a vector, an embedding or a depthwise filter."""
+    return weight.ndim in (2, 4) and min(weight.shape[:2]) > 1
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from edgekd.data.loader import Batches
 from edgekd.declaration import as_dict
 from edgekd.errors import DataError, Interrupted, UsageError
 from edgekd.images.imageset import ImageData
+from edgekd.models.build import ends_of
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
 from edgekd.models.weights import restore_weights
@@ -65,7 +66,8 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     config = replace(settled, threads=job.config.threads)
     form = format_of(config)
     form.apply(objective)
-    update = Update(objective, make_optimizer(config, layers), config, form, _engine(objective, first, form, config))
+    optimizer = make_optimizer(config, layers, ends_of(objective.deployed.backbone))
+    update = Update(objective, optimizer, config, form, _engine(objective, first, form, config))
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = report
     job = replace(job, config=config)

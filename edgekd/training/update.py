@@ -18,6 +18,7 @@ from edgekd.models.network import Network
 from edgekd.objectives import LABEL_PART, Distillation, Supervised, label_weight
 from edgekd.training.distributed import Agreement, everyone, noticing_losses
 from edgekd.training.formats import Format
+from edgekd.training.muon import Muon, is_matrix
 from edgekd.training.schedule import one_cycle
 
 Objective = Supervised | Distillation
@@ -31,18 +32,30 @@ class LayerRate:
     scale: float
 
 
-def make_optimizer(config: Fit, layers: Iterable[LayerRate]) -> torch.optim.Optimizer:
-    """The optimiser over parameters that require grad; no weight decay on biases, norms and other vectors."""
+def make_optimizer(
+    config: Fit, layers: Iterable[LayerRate], ends: Sequence[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """The optimiser over parameters that require grad; no weight decay on biases, norms and other vectors.
+
+    Muon is for hidden layers: the `ends` of the network, and what is no matrix, learn by SGD in its place.
+    """
+    is_muon = config.optimizer == "muon"
+    at_ends = {id(each) for each in ends}
+
+    def is_hidden(weight: nn.Parameter) -> bool:
+        return is_matrix(weight) and id(weight) not in at_ends if is_muon else weight.ndim > 1
+
     groups = []
     for layer in layers:
         trained = [each for each in layer.parameters if each.requires_grad]
-        for decay, chosen in (
-            (config.weight_decay or 0.0, [each for each in trained if each.ndim > 1]),
-            (0.0, [each for each in trained if each.ndim <= 1]),
-        ):
+        for hidden, decay in ((True, config.weight_decay or 0.0), (False, 0.0)):
+            chosen = [each for each in trained if is_hidden(each) == hidden]
+            own = {"is_hidden": hidden} if is_muon else {}
             if chosen:
-                groups.append({"params": chosen, "weight_decay": decay, "scale": layer.scale})
+                groups.append({"params": chosen, "weight_decay": decay, "scale": layer.scale} | own)
     lr = config.lr or 0.0
+    if is_muon:
+        return Muon(groups, lr=lr)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=True)
     return torch.optim.AdamW(groups, lr=lr, fused=True)

@@ -45,7 +45,7 @@ def test_layers_learn_at_their_own_rates(network: Network, batch: Batch) -> None
     assert torch.equal(before[0], network.backbone[0].weight) and not torch.equal(before[1], network.backbone[6].weight)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 def test_steps_lower_the_loss(network: Network, batch: Batch, optimizer: str) -> None:
     update = an_update(network, optimizer=optimizer, lr=0.05)
     losses = [float(update(batch, 0.1)["ce"]) for _ in range(40)]
