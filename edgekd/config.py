@@ -110,6 +110,12 @@ class Fit(Options):
     )
     lr: float | None = option(None, "peak learning rate; default: by model", low=0)
     weight_decay: float | None = option(None, "weight decay, not on biases and norms; default: by model", low=0)
+    progressive: float | None = option(
+        None,
+        "begin with images of this share of the input's side, for speed; 1: off; default: by model",
+        low=0.25,
+        high=1,
+    )
     warmup: float = option(0.15, "share of training in which the learning rate rises", low=0, high=0.9)
     label_smoothing: float | None = option(
         None, "label smoothing of the cross-entropy; default: by model", low=0, high=0.9

@@ -65,6 +65,8 @@ class Network(nn.Module):
     scale: Tensor
     is_channels_last = True
     """Layout handed to the backbone: the canvas's own, or a copy with channels first."""
+    training_side: int | None = None
+    """Side of the images in training, for now; None, and in evaluation: the Spec's."""
 
     def __init__(self, backbone: nn.Module, spec: Spec) -> None:
         super().__init__()
@@ -81,7 +83,7 @@ class Network(nn.Module):
         three channels.
         """
         pixels = canvas.permute(0, 3, 1, 2).to(torch.float32)
-        size = self.spec.input_size
+        size = (self.training_side if self.training else None) or self.spec.input_size
         if pixels.shape[-1] != size or pixels.shape[-2] != size:
             pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
         prepared = (pixels - self.offset).mul_(self.scale)

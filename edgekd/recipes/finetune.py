@@ -58,7 +58,7 @@ def run(config: Finetune, report: Reporter) -> Result:
 
 
 def _gentle(recipe: Recipe) -> Recipe:
-    return replace(recipe, lr=recipe.lr * RATE, epochs=EPOCHS)
+    return replace(recipe, lr=recipe.lr * RATE, epochs=EPOCHS, progressive=1.0)
 
 
 def _with_channels(config: Finetune, network: Network) -> Finetune:

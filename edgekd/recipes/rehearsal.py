@@ -155,7 +155,8 @@ def _training_pace(objective: Objective, scene: Scene, config: Distill) -> float
     first = next(training_batches(scene, config)).to(update.device)
     count = len(trial_batch(objective, first, backward))
     form.apply(objective)
-    return pace(lambda batch: _wait(update(batch, 0.0)), training_batches(scene, config, count))
+    # at the learning rate and image size of the end: an upper limit where images grow on the way
+    return pace(lambda batch: _wait(update(batch, 1.0)), training_batches(scene, config, count))
 
 
 def _wait(parts: dict[str, Tensor]) -> list[float]:

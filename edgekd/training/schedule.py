@@ -13,6 +13,27 @@ def one_cycle(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
+GROWTH = ((0.3, 0.0), (0.7, 0.5), (1.0, 1.0))
+"""Progressive resizing: until which progress, how much of the way from the first size to the last."""
+
+
+def size_share(progress: float, first: float) -> float:
+    """Share of the input's side that images have at `progress`, when training begins with the share `first`.
+
+    After fastai's progressive resizing: most of what a network learns early does not need the details.
+    """
+    grown = next((grown for until, grown in GROWTH if progress < until), 1.0)
+    return first + (1 - first) * grown
+
+
+def work_share(first: float) -> float:
+    """Operations of a whole training that begins with the share `first`, of those at full size."""
+    starts = (0.0, *(until for until, _ in GROWTH))
+    return sum(
+        (until - start) * size_share(start, first) ** 2 for start, (until, _) in zip(starts, GROWTH, strict=False)
+    )
+
+
 def seconds_of(limit: str) -> float:
     """`90s`, `30m`, `2h` or plain seconds as seconds; raises UsageError for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", limit.strip())

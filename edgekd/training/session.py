@@ -28,6 +28,7 @@ from edgekd.training.formats import Format, device_of, measure_step
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.norms import share_norms
+from edgekd.training.schedule import size_share
 from edgekd.training.settings import format_of, settle_format, total_steps, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
@@ -61,6 +62,7 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     device = device_of(job.config)
     objective.to(device)
     batches = _batches(job, ranks)
+    _check_sizes(objective.deployed, job.config)
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
     settled = ranks.from_first(lambda: settle_format(job.config, objective, first, report))
     config = replace(settled, threads=job.config.threads)
@@ -109,6 +111,22 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     if is_begun and manifest.get("processes", 1) != ranks.world and asked == (None, None):
         job = replace(job, config=replace(job.config, threads=own_cores()))
     return job, is_begun
+
+
+def _check_sizes(network: Network, config: Training) -> None:
+    """Raise UsageError when images are to grow but the network takes one size only, as transformers do."""
+    if config.progressive in (None, 1.0):
+        return
+    spec = network.spec
+    side = round(spec.input_size * size_share(0.0, config.progressive))
+    try:
+        with torch.no_grad():
+            network.backbone.eval()(torch.zeros(2, spec.channels, side, side, device=network.offset.device))
+    except Exception as error:  # each library has its own way to refuse a size
+        raise UsageError(
+            f"--progressive {config.progressive}: {spec.name} does not take images of {side} pixels",
+            "leave it out, or --progressive 1",
+        ) from error
 
 
 def _engine(objective: Objective, batch: Batch, form: Format, config: Training) -> nn.Module:

@@ -12,7 +12,7 @@ from edgekd.models.defaults import Recipe
 from edgekd.ranks import own_cores, place
 from edgekd.report import Reporter
 from edgekd.training.formats import Format, choose_format, measure_step, trial_batch
-from edgekd.training.schedule import seconds_of
+from edgekd.training.schedule import seconds_of, work_share
 from edgekd.training.update import Objective
 
 Config = TypeVar("Config", bound=Training)
@@ -43,6 +43,7 @@ def settle(config: Config, recipe: Recipe, images: int) -> Config:
         lr=recipe.lr if config.lr is None else config.lr,
         weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,
+        progressive=recipe.progressive if config.progressive is None else config.progressive,
         **_views(config, {"seed": config.seed}),
         threads=config.threads or own_cores(),
     )
@@ -96,6 +97,7 @@ def settle_format(config: Config, objective: Objective, batch: Batch, report: Re
         return fixed
     images = -(-(config.batch_size or len(batch)) // place().world)
     seconds = measure_step(form, objective, trial_batch(objective, batch, step), step).seconds_per_image * images
+    seconds *= work_share(config.progressive or 1.0)
     steps = max(1, int(seconds_of(config.time_limit) / (seconds * 1.1)))
     report.note(f"time limit {config.time_limit}: at most {steps} steps of {seconds * 1000:.0f} ms")
     return replace(fixed, steps=steps)

@@ -19,7 +19,7 @@ from edgekd.objectives import LABEL_PART, Distillation, Supervised, label_weight
 from edgekd.training.distributed import Agreement, everyone, noticing_losses
 from edgekd.training.formats import Format
 from edgekd.training.muon import Muon, is_matrix
-from edgekd.training.schedule import one_cycle
+from edgekd.training.schedule import one_cycle, size_share
 
 Objective = Supervised | Distillation
 
@@ -116,6 +116,7 @@ class Update:
         self.objective.train()
         for module in self.frozen:
             module.eval()
+        self._resize(progress)
         share = one_cycle(progress, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = (self.config.lr or 0.0) * group["scale"] * share
@@ -132,6 +133,11 @@ class Update:
         if self.average is not None:
             self._average()
         return losses
+
+    def _resize(self, progress: float) -> None:
+        first = self.config.progressive or 1.0
+        network = self.objective.deployed
+        network.training_side = None if first == 1 else round(network.spec.input_size * size_share(progress, first))
 
     def _whole(self, batch: Batch) -> Agreement | None:
         """Images and labels of the step's batch in all ranks and pieces, on their way; None when this is all of it."""

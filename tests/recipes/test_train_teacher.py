@@ -63,11 +63,18 @@ def test_patience_ends_a_training_that_learns_nothing(cli: Any, folder: Path, qu
 
 
 @pytest.mark.parametrize(
-    "options", [("--ema", 0.9), ("--clip", 0.1), ("--label-smoothing", 0.2), ("--optimizer", "sgd")]
+    "options",
+    [("--ema", 0.9), ("--clip", 0.1), ("--label-smoothing", 0.2), ("--optimizer", "sgd"), ("--progressive", 0.5)],
 )
 def test_options_of_training_work(cli: Any, folder: Path, quick: Any, options: tuple[object, ...]) -> None:
     called = cli("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, *options)
     assert called.code == 0, called.err
+
+
+def test_growing_images_need_a_network_that_takes_them(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    called = cli("train-teacher", "--model", "vit_tiny", "--data", folder, *quick, "--progressive", 0.5)
+    assert called.code == 2 and "--progressive 1" in called.err
+    assert not list((tmp_path / "runs").glob("*/manifest.json"))
 
 
 PREFIXED = """

@@ -1,0 +1,45 @@
+"""Progressive resizing: small images first, the full size at the end and in evaluation."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.batch import Batch
+from edgekd.models.network import Network
+from edgekd.objectives import Supervised
+from edgekd.training.formats import Format
+from edgekd.training.schedule import size_share, work_share
+from edgekd.training.update import LayerRate, Update, make_optimizer
+from tests.training.test_update import SETTLED
+
+
+def test_images_grow_from_the_first_share_to_the_whole() -> None:
+    shares = [size_share(step / 100, 0.5) for step in range(101)]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[50], shares[100]) == (0.5, 0.75, 1.0)
+
+
+@pytest.mark.parametrize("first", [0.25, 0.5, 1.0])
+def test_the_work_is_that_of_the_sizes_shown(first: float) -> None:
+    steps = [size_share((step + 0.5) / 1000, first) ** 2 for step in range(1000)]
+    assert work_share(first) == pytest.approx(sum(steps) / 1000, rel=1e-3)
+
+
+def test_the_network_sees_them_in_training_only(network: Network, batch: Batch) -> None:
+    sides: list[int] = []
+
+    def note(_: nn.Module, inputs: tuple[Tensor]) -> None:
+        sides.append(inputs[0].shape[-1])
+
+    network.backbone.register_forward_pre_hook(note)
+    config = replace(SETTLED, progressive=0.5)
+    update = Update(
+        Supervised(network), make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, Format()
+    )
+    for progress in (0.0, 0.5, 0.9):
+        update(batch, progress)
+        with torch.no_grad():
+            network.eval()(batch.canvas)
+    assert sides == [4, 8, 6, 8, 8, 8]
