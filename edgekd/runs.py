@@ -100,7 +100,7 @@ def read_json(path: Path, error: type[BadInput]) -> dict[str, Any]:
     """Read a JSON object; raises `error` when it is missing, torn or not an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RecursionError) as cause:
         raise error(f"{path}: cannot be read as JSON ({cause})", "give another one, or make it again") from cause
     if not isinstance(value, dict):
         raise error(f"{path}: holds no JSON object", "give another one, or make it again")

@@ -228,6 +228,7 @@ class Keeper:
             "images_in_epoch": self._images_in_epoch,
             "finished": self.is_finished,
             "rng": torch.get_rng_state(),
+            "rng_cuda": torch.cuda.get_rng_state_all(),
         }
         if self.ranks.is_first:
             with atomic(self.run.last) as beside:
@@ -254,6 +255,7 @@ class Keeper:
         self._sums, self._images_in_epoch = state["sums"], state["images_in_epoch"]
         self.is_finished = state["finished"]
         torch.set_rng_state(state["rng"].cpu())
+        torch.cuda.set_rng_state_all([each.cpu() for each in state.get("rng_cuda", [])][: torch.cuda.device_count()])
         self._keep_lines()
         self._saved_step = self.record.step
         return True
