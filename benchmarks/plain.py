@@ -107,7 +107,7 @@ def files_steps(name: str, data: ImageData) -> Iterator[None]:
 def edgekd_steps(name: str, data: ImageData) -> Iterator[None]:
     """The steps of edgekd's own loop, without keeper and display."""
     network = build(name, data)
-    asked = TrainTeacher(batch_size=BATCH, optimizer="sgd", lr=0.05, threads=torch.get_num_threads())
+    asked = TrainTeacher(batch_size=BATCH, optimizer="sgd", lr=0.05, progressive=1.0, threads=torch.get_num_threads())
     config = settle(asked, recipe_for(name), len(data.train))
     device_of(config)
     objective = Supervised(network)
@@ -241,8 +241,8 @@ def main() -> None:
         "plain: uint8 images in memory, crops and flips of whole batches, fp32 and PyTorch's default layout, one "
         "process. files: a DataLoader over PNG files with torchvision's transforms, as the papers train. edgekd: in "
         "the format its own trial chose, preparing each batch while the one before it trains. products: the "
-        "convolutions and linear layers alone, forward and backward, channels-last fp32; no loop of the same arithmetic "
-        "takes less, so 'that / products' bounds the ratio."
+        "convolutions and linear layers alone, forward and backward, channels-last fp32; no loop of the same "
+        "arithmetic takes less, so 'that / products' bounds the ratio."
     )
     publish("plain", "Training steps against a plain PyTorch loop", about, rows, asked.threads, is_trial=asked.trial)
     return None
