@@ -110,6 +110,8 @@ class Console:
                 TimeRemainingColumn(),
                 console=self.err,
                 transient=True,
+                # drawing takes a few milliseconds of the processor that trains
+                refresh_per_second=2,
                 expand=True,
             ) as bar:
                 yield _Bar(bar, bar.add_task(title, total=total, unit=unit, values=""))
