@@ -34,8 +34,11 @@ check: setup ## ruff and mypy alone
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## the benchmarks (half an hour; ratios from interleaved runs)
+bench: setup ## the benchmarks (an hour; ratios from interleaved runs)
 	$(BIN)/python benchmarks/plain.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/work.py
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/operators.py
 	$(BIN)/python benchmarks/cache_reader.py

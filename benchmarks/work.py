@@ -73,7 +73,7 @@ def main() -> None:
         )
     about = (
         "The fastest of a few rounds of edgekd's training steps. The number of images does not change a step, so an "
-        "epoch is a straight line in it; the rest follows the operations, with a fixed part below about 20 ms."
+        "epoch is a straight line in it."
     )
     publish("work", "Cost against work", about, rows, asked.threads, is_trial=asked.trial)
 

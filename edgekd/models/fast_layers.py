@@ -15,9 +15,9 @@ Context = Any
 class Dropout(nn.Dropout):
     """`nn.Dropout`: in training each value is 0 with probability `p`, else times 1 / (1 - p); in evaluation itself.
 
-    Its mask takes a byte of randomness per value: torch's own draw is 40 % of the step of P2's nets. The bytes come
-    from torch's generator, so a seed fixes them; with equal seeds the mask differs from that of `nn.Dropout`, and it
-    follows the order of the values in memory.
+    Its mask takes a byte of randomness per value: torch's own draw is a third and more of the step of P2's nets. The
+    bytes come from torch's generator, so a seed fixes them; with equal seeds the mask differs from that of
+    `nn.Dropout`, and it follows the order of the values in memory.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def keep_mask(like: Tensor, p: float) -> Tensor:
 class SmallMapConv2d(nn.Conv2d):
     """A depthwise `nn.Conv2d` whose weight gradient is also fast where the map is smaller than the kernel.
 
-    There oneDNN has only its reference code, up to a hundred times slower than the forward pass: two thirds of
+    There oneDNN has only slow code, tens to hundreds of times slower than the forward pass: more than a third of
     mobilenetv3_small's training step at 64 px.
     """
 

@@ -1,7 +1,7 @@
 """Muon: steps of equal length in all directions of a weight matrix, for hidden layers.
 
 After Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024). PyTorch's and timm's own compute
-in bf16, which takes a processor without bf16 instructions longer than the network itself; this one computes in fp32.
+in bf16, which takes a processor without bf16 instructions a third of the whole step; this one computes in fp32.
 """
 
 from collections.abc import Callable, Iterable
