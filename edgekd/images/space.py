@@ -3,14 +3,21 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 GB = 10**9
 
 _SHARE_OF_MEMORY = 0.4
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def cache_root() -> Path:
@@ -24,15 +31,44 @@ def fits_memory(size_bytes: int) -> bool:
 
 
 def _free_memory() -> int:
-    """Free memory in bytes, also by the limit of a container."""
+    """Free memory in bytes, also by the limits of containers, services and `ulimit -v`."""
     free: int = psutil.virtual_memory().available
+    left = [most - used for most, used in _limits()]
+    return max(0, min([free, *left]))
+
+
+def _limits() -> Iterator[tuple[int, int]]:
+    """Every limit this process is under, and how much of it is in use."""
+    if resource is not None:
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if most != resource.RLIM_INFINITY:
+            yield most, psutil.Process().memory_info().vms
+    for folder in _cgroups():
+        version2 = (folder / "memory.max").exists()
+        names = ("memory.max", "memory.current") if version2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        # no such file, or "max" in it: no limit here
+        with contextlib.suppress(OSError, ValueError):
+            most, used = (int((folder / name).read_text()) for name in names)
+            counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # pages of files count as used, but make way
+            idle = int(counts.get("inactive_file" if version2 else "total_inactive_file", 0))
+            yield most, used - idle
+
+
+def _cgroups() -> Iterator[Path]:
+    """The folders of this process's memory control groups, of both versions, up to their roots."""
     try:
-        most = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text())
-    # no such file, or "max" in it: no container limits this process
-    except (OSError, ValueError):
-        return free
-    return min(free, max(most - used, 0))
+        lines = _OWN_CGROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        # inside a container the path may be the host's, which is not seen from here, and the root is the container
+        place = Path(path.lstrip("/"))
+        for root in (_CGROUP / "memory",) if controllers else (_CGROUP, _CGROUP / "unified"):
+            yield from (root / part for part in (place, *place.parents) if (root / part).is_dir())
 
 
 def has_room(folder: Path, size_bytes: int, budget_gb: float) -> bool:

@@ -1,8 +1,11 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from edgekd.images import space
 from edgekd.images.space import GB, cache_root, fits_memory, has_room
 
 
@@ -41,3 +44,54 @@ def test_the_cache_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_is_never_filled() -> None:
     assert fits_memory(1000)
     assert not fits_memory(1 << 60)
+
+
+@pytest.mark.parametrize(
+    ("line", "group", "files"),
+    [
+        ("0::/own", "own", {"memory.max": "5000", "memory.current": "3000", "memory.stat": "inactive_file 1000\nx 7"}),
+        ("0::/of/the/host", "", {"memory.max": "5000", "memory.current": "2000", "memory.stat": "anon 2000"}),
+        ("0::/own/deeper", "own", {"memory.max": "5000", "memory.current": "2000", "memory.stat": "anon 2000"}),
+        (
+            "4:memory:/own",
+            "memory/own",
+            {
+                "memory.limit_in_bytes": "5000",
+                "memory.usage_in_bytes": "3000",
+                "memory.stat": "inactive_file 1\ntotal_inactive_file 1000",
+            },
+        ),
+    ],
+)
+def test_the_limit_of_a_container_counts_without_pages_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, group: str, files: dict[str, str]
+) -> None:
+    (tmp_path / "cgroup").write_text(f"{line}\n3:cpuset:/elsewhere\n")
+    folder = tmp_path / "root" / group
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_text(content + "\n")
+    (tmp_path / "root" / "own" / "deeper").mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(space, "_CGROUP", tmp_path / "root")
+    monkeypatch.setattr(space, "_OWN_CGROUPS", tmp_path / "cgroup")
+    assert fits_memory(1200)
+    assert not fits_memory(1201)
+
+
+def test_a_group_without_a_limit_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cgroup").write_text("0::/\n")
+    for name, content in {"memory.max": "max", "memory.current": "3000", "memory.stat": "anon 3000"}.items():
+        (tmp_path / name).write_text(content + "\n")
+    monkeypatch.setattr(space, "_CGROUP", tmp_path)
+    monkeypatch.setattr(space, "_OWN_CGROUPS", tmp_path / "cgroup")
+    assert fits_memory(100_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v counts on Linux only")
+def test_ulimit_counts() -> None:
+    code = (
+        "import resource; from edgekd.images.space import fits_memory; "
+        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); print(fits_memory(1 << 29), fits_memory(2 << 30))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
