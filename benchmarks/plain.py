@@ -1,8 +1,8 @@
 """Training steps of edgekd against a plain in-memory PyTorch loop, and against a DataLoader over image files.
 
-The plain loop is the fair floor: uint8 images in memory, crop and flip of whole batches, fp32, PyTorch's own layout,
-dropout and optimiser. Each loop runs in its own process, since edgekd also sets how a process keeps its memory; they
-take turns.
+The plain loop is the fair floor: uint8 images in memory (on a GPU: in its memory), crop and flip of whole batches,
+fp32, PyTorch's own layout, dropout and optimiser. Each loop runs in its own process, since edgekd also sets how a
+process keeps its memory; they take turns.
 """
 
 import math
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -49,7 +49,7 @@ MODELS = (
 )
 
 
-def plain_network(name: str, data: ImageData) -> Network:
+def plain_network(name: str, data: ImageData, device: str) -> Network:
     """The network of PyTorch's own layers, nothing in place, in its layout."""
     network = build(name, data)
     network.is_channels_last = False
@@ -58,23 +58,23 @@ def plain_network(name: str, data: ImageData) -> Network:
             module.__class__ = type(module).__base__
         if isinstance(module, nn.Dropout | nn.LeakyReLU):
             module.inplace = False
-    return network.train()
+    return network.train().to(device)
 
 
-def plain_steps(name: str, data: ImageData) -> Iterator[None]:
+def plain_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
     """A tutorial's loop, one step per item."""
-    network = plain_network(name, data)
+    network = plain_network(name, data, device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     images = torch.from_numpy(data.train.pixels.gather(data.train.index))
     side = data.canvas
     pad = side // 8
-    padded = F.pad(images.permute(0, 3, 1, 2).float(), (pad, pad, pad, pad), mode="reflect").to(torch.uint8)
-    targets = torch.from_numpy(data.train.targets)
+    padded = F.pad(images.permute(0, 3, 1, 2).float(), (pad, pad, pad, pad), mode="reflect").to(device, torch.uint8)
+    targets = torch.from_numpy(data.train.targets).to(device)
     while True:
-        for rows in torch.randperm(len(targets))[: len(targets) // BATCH * BATCH].split(BATCH):
+        for rows in torch.randperm(len(targets), device=device)[: len(targets) // BATCH * BATCH].split(BATCH):
             down, right = torch.randint(0, 2 * pad + 1, (2,)).tolist()
             batch = padded[rows][:, :, down : down + side, right : right + side]
-            flipped = torch.where((torch.rand(BATCH) < 0.5)[:, None, None, None], batch.flip(3), batch)
+            flipped = torch.where((torch.rand(BATCH, device=device) < 0.5)[:, None, None, None], batch.flip(3), batch)
             loss = F.cross_entropy(network(flipped.permute(0, 2, 3, 1).contiguous()), targets[rows])
             optimizer.zero_grad()
             loss.backward()
@@ -82,9 +82,9 @@ def plain_steps(name: str, data: ImageData) -> Iterator[None]:
             yield
 
 
-def files_steps(name: str, data: ImageData) -> Iterator[None]:
+def files_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
     """The same with a DataLoader over image files and torchvision's transforms, as the papers train."""
-    network = plain_network(name, data)
+    network = plain_network(name, data, device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     side = data.canvas
     steps = [v2.PILToTensor(), v2.RandomCrop(side, side // 8, padding_mode="reflect"), v2.RandomHorizontalFlip()]
@@ -97,22 +97,21 @@ def files_steps(name: str, data: ImageData) -> Iterator[None]:
         loader = DataLoader(ImageFolder(folder, v2.Compose(steps)), BATCH, shuffle=True, drop_last=True)
         while True:
             for images, target in loader:
-                loss = F.cross_entropy(network(images.permute(0, 2, 3, 1).contiguous()), target)
+                loss = F.cross_entropy(network(images.to(device).permute(0, 2, 3, 1).contiguous()), target.to(device))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 yield
 
 
-def edgekd_steps(name: str, data: ImageData) -> Iterator[None]:
+def edgekd_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
     """The steps of edgekd's own loop, without keeper and display."""
     network = build(name, data)
     asked = TrainTeacher(batch_size=BATCH, optimizer="sgd", lr=0.05, progressive=1.0, threads=torch.get_num_threads())
-    config = settle(asked, recipe_for(name), len(data.train))
-    device_of(config)
-    objective = Supervised(network)
+    config = settle(replace(asked, torch_device=device), recipe_for(name), len(data.train))
+    objective = Supervised(network).to(device_of(config))
     batches = Batches(data.train, view_recipe(config), BATCH, 0)
-    config = settle_format(config, objective, next(batches.starting_at(0)), Silent())
+    config = settle_format(config, objective, next(batches.starting_at(0)).to(device), Silent())
     form = format_of(config)
     print(form.precision, form.memory_format, flush=True)
     form.apply(objective)
@@ -122,19 +121,19 @@ def edgekd_steps(name: str, data: ImageData) -> Iterator[None]:
         yield
 
 
-def products_steps(name: str, data: ImageData) -> Iterator[None]:
+def products_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
     """Forward and backward passes of the convolutions and linear layers alone, channels last: what a step cannot avoid.
 
     Each layer gets the input it had in a real pass, and a gradient of its output's shape.
     """
     device_of(TrainTeacher(threads=torch.get_num_threads()))
-    network = build(name, data)
+    network = build(name, data).to(device)
     Format().apply(network)
     seen: list[tuple[nn.Module, torch.Tensor]] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(lambda module, inputs, _: seen.append((module, inputs[0].detach())))
-    network.train()(torch.from_numpy(data.train.pixels.gather(data.train.index[:BATCH])))
+    network.train()(torch.from_numpy(data.train.pixels.gather(data.train.index[:BATCH])).to(device))
     calls = []
     for number, (module, given) in enumerate(seen):
         module._forward_hooks.clear()
@@ -147,7 +146,7 @@ def products_steps(name: str, data: ImageData) -> Iterator[None]:
         yield
 
 
-LOOPS: dict[str, Callable[[str, ImageData], Iterator[None]]] = {
+LOOPS: dict[str, Callable[[str, ImageData, str], Iterator[None]]] = {
     "plain": plain_steps,
     "files": files_steps,
     "edgekd": edgekd_steps,
@@ -155,15 +154,16 @@ LOOPS: dict[str, Callable[[str, ImageData], Iterator[None]]] = {
 }
 
 
-def serve(loop: str, model: str, threads: int) -> None:
+def serve(loop: str, model: str, threads: int, device: str) -> None:
     """The process of one loop: for each count that comes in, go so many steps and tell the seconds per step."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     name, _, side = model.partition("@")
     data = open_images(Data(data="shapes", canvas=int(side or 32)), Silent())
-    steps = LOOPS[loop](name, data)
+    steps = LOOPS[loop](name, data, device)
+    ended = torch.cuda.synchronize if device == "cuda" else None
     for line in sys.stdin:
-        print(timed(steps, int(line)), flush=True)
+        print(timed(steps, int(line), ended), flush=True)
 
 
 @dataclass
@@ -186,9 +186,10 @@ class Loop:
 
 
 @contextmanager
-def loop(name: str, model: str, threads: int) -> Iterator[Loop]:
+def loop(name: str, model: str, threads: int, device: str) -> Iterator[Loop]:
     """The loop `name` with `model`, ended on leaving."""
     command = [sys.executable, __file__, "--serve", name, "--models", model, "--threads", str(threads)]
+    command += ["--device", device]
     own = {"OMP_NUM_THREADS": str(threads)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | own
@@ -199,10 +200,10 @@ def loop(name: str, model: str, threads: int) -> Iterator[Loop]:
             process.terminate()
 
 
-def compare(model: str, other: str, threads: int, rounds: int, seconds: float) -> dict[str, Any]:
+def compare(model: str, other: str, threads: int, device: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Interleaved rounds of about `seconds` each; who goes first alternates."""
-    with loop(other, model, threads) as slow, loop("edgekd", model, threads) as own:
-        with loop("products", model, threads) as least:
+    with loop(other, model, threads, device) as slow, loop("edgekd", model, threads, device) as own:
+        with loop("products", model, threads, device) as least:
             loops = (slow, own, least)
             count = max(2, math.ceil(seconds / max((each(3), each(3))[1] for each in loops)))
             times = in_turns(rounds, *(partial(each, count) for each in loops))
@@ -226,6 +227,7 @@ def main() -> None:
     """Measure and publish."""
     parser = options(__doc__)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: a table of its own")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in each round")
     parser.add_argument("--models", default=MODELS)
@@ -233,10 +235,10 @@ def main() -> None:
     parser.add_argument("--serve", choices=LOOPS, help="be one loop's process")
     asked = parser.parse_args()
     if asked.serve:
-        return serve(asked.serve, asked.models, asked.threads)
+        return serve(asked.serve, asked.models, asked.threads, asked.device)
     pairs = [(each, "plain") for each in asked.models.split(",")]
     pairs += [(each, "files") for each in asked.files.split(",") if each]
-    rows = [compare(*pair, asked.threads, asked.rounds, asked.seconds) for pair in pairs]
+    rows = [compare(*pair, asked.threads, asked.device, asked.rounds, asked.seconds) for pair in pairs]
     about = (
         "plain: uint8 images in memory, crops and flips of whole batches, fp32 and PyTorch's default layout, one "
         "process. files: a DataLoader over PNG files with torchvision's transforms, as the papers train. edgekd: in "
@@ -244,7 +246,11 @@ def main() -> None:
         "convolutions and linear layers alone, forward and backward, channels-last fp32; no loop of the same "
         "arithmetic takes less, so 'that / products' bounds the ratio."
     )
-    publish("plain", "Training steps against a plain PyTorch loop", about, rows, asked.threads, is_trial=asked.trial)
+    own = {} if asked.device == "cpu" else {"gpu": torch.cuda.get_device_name()}
+    rows = [row | own for row in rows]
+    name = "plain" if asked.device == "cpu" else "plain-gpu"
+    title = "Training steps against a plain PyTorch loop" + (" on a GPU" if own else "")
+    publish(name, title, about, rows, asked.threads, is_trial=asked.trial)
     return None
 
 

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 
 
-def timed(steps: Iterator[None], count: int) -> float:
-    """Seconds per step of the next `count`."""
+def timed(steps: Iterator[None], count: int, ended: Callable[[], None] | None = None) -> float:
+    """Seconds per step of the next `count`, and of what still runs then (`ended` waits for it)."""
     started = time.perf_counter()
     for _ in range(count):
         next(steps)
+    if ended is not None:
+        ended()
     return (time.perf_counter() - started) / count
 
 

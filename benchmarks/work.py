@@ -54,7 +54,7 @@ def main() -> None:
     first: dict[str, tuple[float, int]] = {}
     for what, value, name, data in cases():
         network = build(name, data)
-        loop = edgekd_steps(name, data)
+        loop = edgekd_steps(name, data, "cpu")
         timed(loop, 3)
         (times,) = in_turns(asked.rounds, partial(timed, loop, STEPS))
         seconds, work = min(times), macs(network)

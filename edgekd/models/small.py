@@ -1,6 +1,8 @@
 """Small nets for small images: MLPerf Tiny's resnet8, edgekd's default student and its fast teacher."""
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,20 +16,26 @@ def halvings(input_size: int) -> int:
     return count
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch norm, ReLU."""
+Activation = Callable[[], nn.Module]
+RELU: Activation = partial(nn.ReLU, inplace=True)
+
+
+def conv_bn(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1, activation: Activation = RELU
+) -> nn.Sequential:
+    """Convolution without bias, batch norm, activation."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
+        activation(),
     )
 
 
-def conv_stem(inputs: int, outputs: int, input_size: int) -> nn.Sequential:
+def conv_stem(inputs: int, outputs: int, input_size: int, activation: Activation = RELU) -> nn.Sequential:
     """A 3x3 convolution whose stride and pooling depend on the image side; its parameters do not."""
     count = halvings(input_size)
     pools = [nn.MaxPool2d(2) for _ in range(count - 1)]
-    return nn.Sequential(*conv_bn(inputs, outputs, stride=2 if count else 1), *pools)
+    return nn.Sequential(*conv_bn(inputs, outputs, stride=2 if count else 1, activation=activation), *pools)
 
 
 def global_pool() -> nn.Sequential:
@@ -107,14 +115,17 @@ def tiny_cnn(classes: int, channels: int, input_size: int = 32) -> nn.Module:
 def resnet9(classes: int, channels: int, input_size: int = 32) -> nn.Module:
     """edgekd's fast teacher: eight layers, widths for accuracy per second of CPU training (docs/models.md).
 
-    Pools right after each stage's first convolution, before its batch norm, as airbench's nets for CIFAR-10 do, and has
-    no shortcuts.
+    As airbench's nets for CIFAR-10 (Jordan, 2024) it has no shortcuts, pools right after each stage's first convolution,
+    uses GELU, and starts from convolutions that hand their inputs on: output i is input i, the outputs beyond are random.
     """
     stages = [(24, 64), (64, 192), (192, 256)]
-    layers: list[tuple[str, nn.Module]] = [("stem", conv_stem(channels, 24, input_size))]
+    layers: list[tuple[str, nn.Module]] = [("stem", conv_stem(channels, 24, input_size, nn.GELU))]
     for number, (inputs, outputs) in enumerate(stages, start=1):
-        conv, *rest = conv_bn(inputs, outputs)
-        stage = nn.Sequential(conv, nn.MaxPool2d(2), *rest, *conv_bn(outputs, outputs))
+        first, *rest = conv_bn(inputs, outputs, activation=nn.GELU)
+        stage = nn.Sequential(first, nn.MaxPool2d(2), *rest, *conv_bn(outputs, outputs, activation=nn.GELU))
+        for conv in stage:
+            if isinstance(conv, nn.Conv2d):
+                nn.init.dirac_(conv.weight.detach()[: conv.in_channels])
         layers.append((f"stage{number}", stage))
     layers.append(("pool", global_pool()))
     return nn.Sequential(OrderedDict([*layers, ("head", nn.Linear(256, classes))]))

@@ -44,7 +44,7 @@ def settle(config: Config, recipe: Recipe, images: int) -> Config:
         weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,
         progressive=recipe.progressive if config.progressive is None else config.progressive,
-        **_views(config, {"seed": config.seed}),
+        **_views(config, {"seed": config.seed, "crop": recipe.crop}),
         threads=config.threads or own_cores(),
     )
 
