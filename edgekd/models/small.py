@@ -115,8 +115,8 @@ def tiny_cnn(classes: int, channels: int, input_size: int = 32) -> nn.Module:
 def resnet9(classes: int, channels: int, input_size: int = 32) -> nn.Module:
     """edgekd's fast teacher: eight layers, widths for accuracy per second of CPU training (docs/models.md).
 
-    As airbench's nets for CIFAR-10 (Jordan, 2024) it has no shortcuts, pools right after each stage's first convolution,
-    uses GELU, and starts from convolutions that hand their inputs on: output i is input i, the outputs beyond are random.
+    As airbench's nets for CIFAR-10 (Jordan, 2024) it has no shortcuts, pools right after each stage's first
+    convolution, uses GELU, and starts from convolutions that hand their inputs on (outputs beyond them are random).
     """
     stages = [(24, 64), (64, 192), (192, 256)]
     layers: list[tuple[str, nn.Module]] = [("stem", conv_stem(channels, 24, input_size, nn.GELU))]
