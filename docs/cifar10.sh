@@ -21,7 +21,7 @@ step() {
 }
 figure() { python -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$@"; }
 
-step teacher.json teacher train-teacher --data "$data" --val-fraction 0.02 --epochs 9 --name teacher
+step teacher.json teacher train-teacher --data "$data" --val-fraction 0.02 --name teacher
 step cache.json none cache-logits --teacher teacher --views 8 --name views
 step student.json student distill --cache cache/views --student tiny-cnn --epochs 60 --name student
 step export.json none export student
@@ -32,6 +32,7 @@ cat <<END
 
 teacher $(figure teacher.json model), $(figure teacher.json params) parameters: $(figure teacher.json test_top1) of the test images right
 student $(figure student.json model), $(figure student.json params) parameters: $(figure student.json test_top1)
+$(figure profile.json statement)
 seconds of the steps, one a line, are in $folder/seconds.txt
 END
 exit "$verdict"

@@ -75,7 +75,10 @@ class Views(Options):
     """How an image is varied from pass to pass; None means the cache's own when there is one."""
 
     crop: float | None = option(
-        None, "random shifts by up to this share of the canvas, 0: off; default 0.125", low=0, high=0.5
+        None,
+        "random shifts by up to this share of the canvas, 0: off; default: by model, mostly 0.125",
+        low=0,
+        high=0.5,
     )
     flip: bool | None = option(None, "random left-right flips; default: on")
     resized_crop: float | None = option(

@@ -7,17 +7,19 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from edgekd.errors import UsageError
+from edgekd.images.imageset import ImageData
 from edgekd.models import timm_nets
 from edgekd.models.fast_layers import with_fast_layers
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Images, Network, Spec
 from edgekd.models.ownfile import build_own
+from edgekd.models.whitening import fit_whitening
 
 Start = Literal["scratch", "weights", "pretrained"]
 
 
 def build(name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch") -> Network:
-    """The network `name` for these images.
+    """The network `name` for these images; what it takes from the images' statistics is set where they are at hand.
 
     `start`: "scratch" makes timm's nets fit the canvas (patch size, stem); "weights" keeps timm's own size and
     stem, for a weight file that is applied afterwards; "pretrained" also loads timm's weights.
@@ -25,7 +27,10 @@ def build(name: str, images: Images, *, input_size: int | None = None, start: St
     """
     spec = plan(name, images, input_size=input_size, start=start)
     if start != "pretrained":
-        return rebuild(spec)
+        network = rebuild(spec)
+        if isinstance(images, ImageData):
+            fit_whitening(network, images)
+        return network
     if spec.name in OWN or is_file(spec.name):
         raise UsageError(f"{name}: has no pretrained weights", "leave --pretrained out, or name a timm model")
     counts = len(spec.classes), spec.channels

@@ -7,6 +7,8 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgekd.models.whitening import Whitening
+
 
 def halvings(input_size: int) -> int:
     """How often an image is halved on entry so that the first maps are about 32 pixels: 32 -> 0, 64 -> 1, 224 -> 3."""
@@ -31,11 +33,11 @@ def conv_bn(
     )
 
 
-def conv_stem(inputs: int, outputs: int, input_size: int, activation: Activation = RELU) -> nn.Sequential:
+def conv_stem(inputs: int, outputs: int, input_size: int) -> nn.Sequential:
     """A 3x3 convolution whose stride and pooling depend on the image side; its parameters do not."""
     count = halvings(input_size)
     pools = [nn.MaxPool2d(2) for _ in range(count - 1)]
-    return nn.Sequential(*conv_bn(inputs, outputs, stride=2 if count else 1, activation=activation), *pools)
+    return nn.Sequential(*conv_bn(inputs, outputs, stride=2 if count else 1), *pools)
 
 
 def global_pool() -> nn.Sequential:
@@ -112,15 +114,22 @@ def tiny_cnn(classes: int, channels: int, input_size: int = 32) -> nn.Module:
     )
 
 
+def whitening_stem(inputs: int, input_size: int) -> nn.Sequential:
+    """Whitened 2x2 patches, GELU; stride and pooling depend on the image side."""
+    count = halvings(input_size)
+    pools = [nn.MaxPool2d(2) for _ in range(count - 1)]
+    return nn.Sequential(Whitening(inputs, stride=2 if count else 1), nn.GELU(), *pools)
+
+
 def resnet9(classes: int, channels: int, input_size: int = 32) -> nn.Module:
     """edgekd's fast teacher: eight layers, widths for accuracy per second of CPU training (docs/models.md).
 
-    As airbench's nets for CIFAR-10 (Jordan, 2024) it has no shortcuts, pools right after each stage's first
-    convolution, uses GELU, and starts from convolutions that hand their inputs on (outputs beyond them are random).
+    After airbench's nets for CIFAR-10 (Jordan, 2024): a whitening stem, no shortcuts, a pool right after each stage's
+    first convolution, GELU, and convolutions that start by handing their inputs on (outputs beyond them are random).
     """
-    stages = [(24, 64), (64, 192), (192, 256)]
-    layers: list[tuple[str, nn.Module]] = [("stem", conv_stem(channels, 24, input_size, nn.GELU))]
-    for number, (inputs, outputs) in enumerate(stages, start=1):
+    stem = whitening_stem(channels, input_size)
+    layers: list[tuple[str, nn.Module]] = [("stem", stem)]
+    for number, (inputs, outputs) in enumerate([(8 * channels, 64), (64, 192), (192, 256)], start=1):
         first, *rest = conv_bn(inputs, outputs, activation=nn.GELU)
         stage = nn.Sequential(first, nn.MaxPool2d(2), *rest, *conv_bn(outputs, outputs, activation=nn.GELU))
         for conv in stage:

@@ -48,8 +48,8 @@ def test_the_work_on_large_images_stays_near_that_on_small_ones(make: type) -> N
     assert sorted(sides)[len(sides) // 2] <= 32
 
 
-@pytest.mark.parametrize("make", [tiny_cnn, resnet8, resnet9])
-def test_small_nets_use_no_activation_but_relu(make: type) -> None:
+@pytest.mark.parametrize("make", [tiny_cnn, resnet8])
+def test_students_use_no_activation_but_relu(make: type) -> None:
     leaves = {type(each).__name__ for each in make(10, 3, 32).modules() if not list(each.children())}
     plain = {
         "Conv2d",
@@ -63,3 +63,14 @@ def test_small_nets_use_no_activation_but_relu(make: type) -> None:
         "Sequential",
     }
     assert leaves <= plain
+
+
+def test_resnet9_starts_by_handing_its_channels_on() -> None:
+    net = resnet9(10, 3)
+    convs = [each for each in net.modules() if isinstance(each, nn.Conv2d)][1:]
+    assert len(convs) == 6
+    for conv in convs:
+        maps = torch.randn(2, conv.in_channels, 5, 5)
+        assert torch.equal(conv(maps)[:, : conv.in_channels], maps)
+        rest = conv.weight[conv.in_channels :]
+        assert not len(rest) or rest.std() > 0.01

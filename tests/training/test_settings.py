@@ -67,3 +67,10 @@ def test_settled_views_survive_the_manifest() -> None:
     config = settle(Distill(runs=Path("x"), **ALL), recipe_for("resnet8"), 100)
     assert view_recipe(from_dict(Distill, as_dict(config), "here")) == view_recipe(config)
     assert view_recipe(config) == ViewRecipe(0.0, True, 0, **ALL)
+
+
+def test_shifts_are_the_recipes_unless_given() -> None:
+    recipe = recipe_for("resnet9")
+    assert settle(TrainTeacher(), recipe, 1000).crop == recipe.crop == 0.0625
+    assert settle(TrainTeacher(crop=0.25), recipe, 1000).crop == 0.25
+    assert settle(TrainTeacher(resized_crop=0.5), recipe, 1000).crop == 0
