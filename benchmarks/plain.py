@@ -135,12 +135,17 @@ def products_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
             module.register_forward_hook(lambda module, inputs, _: seen.append((module, inputs[0].detach())))
     network.train()(torch.from_numpy(data.train.pixels.gather(data.train.index[:BATCH])).to(device))
     calls = []
-    for number, (module, given) in enumerate(seen):
+    # gradients go back as far as the first layer that learns
+    is_learning = False
+    for module, given in seen:
         module._forward_hooks.clear()
-        calls.append((module, given.requires_grad_(number > 0), torch.ones_like(module(given)).detach()))
+        calls.append((module, given.requires_grad_(is_learning), torch.ones_like(module(given)).detach()))
+        is_learning |= next(module.parameters()).requires_grad
     while True:
         for module, given, gradient in calls:
-            module(given).backward(gradient)
+            made = module(given)
+            if made.requires_grad:
+                made.backward(gradient)
             given.grad = None
         network.zero_grad()
         yield
