@@ -74,9 +74,10 @@ def trained_teacher(asked: argparse.Namespace) -> Path:
     runs = asked.venvs / "runs"
     name = slug(f"{asked.teacher}-{data}-{asked.images}-{asked.teacher_epochs}")
     run = Run(runs / name)
-    if run.is_there and run.manifest().get("status") == "finished":
-        return run.path
     model = f"{SCRIPTS / 'nets.py'}:{asked.teacher}"
+    # its network is built from the file it was trained with, which another checkout may have had
+    if run.is_there and run.manifest().get("status") == "finished" and run.manifest()["model"]["name"] == model:
+        return run.path
     fit: dict[str, Any] = {"epochs": asked.teacher_epochs, "threads": asked.threads}
     config = TrainTeacher(model=model, runs=runs, name=name, overwrite=True, **fit, **data_options(asked))
     print(f"training the teacher {name}", file=sys.stderr)
