@@ -1,7 +1,5 @@
 """The stem that is set from images: its outputs do not vary together, and nothing trains it."""
 
-from pathlib import Path
-
 import torch
 
 from edgekd.config import Data
@@ -56,7 +54,7 @@ def test_a_fresh_resnet9_is_whitened_by_its_data_and_the_same_for_every_seed() -
     assert deviation.min() > 0.5 and deviation.max() < 1.2
 
 
-def test_the_stem_does_not_train_but_is_saved(tmp_path: Path) -> None:
+def test_the_stem_does_not_train_but_is_saved() -> None:
     network = build("resnet9", shapes())
     stem = next(each for each in network.modules() if isinstance(each, Whitening))
     network(torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8)).sum().backward()
