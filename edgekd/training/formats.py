@@ -46,12 +46,19 @@ class Format:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
     def apply(self, module: nn.Module) -> None:
-        """Lay the weights out for this format; networks lay out their input accordingly."""
+        """Lay the weights out for this format; networks lay out their input accordingly.
+
+        timm's attention is computed in steps on a CPU: torch's fused one is for long sequences, and its backward pass
+        in bf16 takes five times as long at the few tokens that small images have (docs/training.md).
+        """
         last = self.memory_format == "channels-last"
         module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+        is_fused = next(module.parameters()).device.type != "cpu"
         for part in module.modules():
             if isinstance(part, Network):
                 part.is_channels_last = last
+            elif hasattr(part, "fused_attn"):
+                part.fused_attn = is_fused
 
 
 def device_of(config: Machine) -> torch.device:
