@@ -1,25 +1,9 @@
 #!/usr/bin/env bash
-# CIFAR-10 from nothing: the fast teacher, its cached logits, tiny-cnn, ONNX, verdict. About 45 minutes on two cores.
+# CIFAR-10 from nothing: the fast teacher, its cached logits, tiny-cnn, ONNX, verdict. Under an hour on two cores.
 # Usage: docs/cifar10.sh [DATA [FOLDER]]   DATA as edgekd's --data (default cifar10: downloads it), FOLDER for the results.
 set -euo pipefail
-data=${1:-cifar10}
-[ ! -e "$data" ] || data=$(realpath "$data")
-folder=${2:-cifar10-chain}
-mkdir -p "$folder" && cd "$folder"
-
-# A step that is done is not done again; one that was interrupted goes on.
-step() {
-    local file=$1 run=$2
-    shift 2
-    [ ! -s "$file" ] || return 0
-    [ ! -f "runs/$run/manifest.json" ] || set -- "$@" --resume
-    printf '\n$ edgekd %s\n' "$*" >&2
-    local began=$SECONDS
-    edgekd "$@" --json > "$file.part"
-    printf '%s s\n' "$((SECONDS - began))" | tee -a seconds.txt >&2
-    mv "$file.part" "$file"
-}
-figure() { python -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$@"; }
+. "$(dirname "$0")/steps.sh"
+start_chain "${1:-cifar10}" "${2:-cifar10-chain}"
 
 step teacher.json teacher train-teacher --data "$data" --val-fraction 0.02 --name teacher
 step cache.json none cache-logits --teacher teacher --views 8 --name views

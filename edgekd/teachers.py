@@ -9,7 +9,6 @@ from edgekd.cache.store import LogitCache
 from edgekd.data.batch import Batch
 from edgekd.methods.contract import Spec, View
 from edgekd.models.network import Network
-from edgekd.training.formats import Format
 
 
 class Teacher(Protocol):
@@ -24,16 +23,15 @@ class Teacher(Protocol):
 
 
 class Live:
-    """A frozen network in evaluation mode, asked at every step."""
+    """A frozen network in evaluation mode, asked at every step, in the number format of the training around it."""
 
-    def __init__(self, network: Network, form: Format) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network.eval().requires_grad_(False)
-        self.form = form
         self.spec = Spec(len(network.spec.classes), frozenset({"logits"}))
 
     def __call__(self, batch: Batch) -> View:
         """Logits of the batch's own canvases: the teacher sees what the student sees."""
-        with torch.no_grad(), self.form.autocast(batch.canvas.device):
+        with torch.no_grad():
             return View(logits=self.network(batch.canvas).float())
 
 

@@ -16,7 +16,6 @@ from edgekd.methods.contract import Spec, View
 from edgekd.models.network import Network
 from edgekd.models.network import Spec as NetworkSpec
 from edgekd.teachers import Cached, Ensemble, Live
-from edgekd.training.formats import Format
 
 ROWS = 5
 
@@ -58,14 +57,14 @@ def make_cache(folder: Path, logits: Tensor, extras: dict[str, Tensor] | None = 
 
 def test_a_live_teacher_is_frozen_and_repeats_itself(network: Network, batch: Batch) -> None:
     network.train()
-    teacher = Live(network, Format())
+    teacher = Live(network)
     first, second = teacher(batch).logits, teacher(batch).logits
     assert torch.equal(first, second) and not first.requires_grad
     assert not any(each.requires_grad for each in network.parameters())
 
 
 def test_a_cached_teacher_says_what_the_live_one_said(network: Network, batch: Batch, tmp_path: Path) -> None:
-    said = Live(network, Format())(batch).logits
+    said = Live(network)(batch).logits
     rows = torch.empty(ROWS, 2)
     rows[torch.from_numpy(batch.index)] = said
     assert torch.equal(Cached(make_cache(tmp_path, rows))(batch).logits, said)

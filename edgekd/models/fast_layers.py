@@ -87,7 +87,7 @@ def _hashed(count: int, first: int, second: int) -> Tensor:
 
 
 def _fold(words: Tensor, bits: int) -> Tensor:
-    """Xor the upper bits of each word into its lower ones, in place; a shift of int32 repeats the sign, so it is cut."""
+    """Xor the upper bits of each word into its lower ones, in place (a shift of int32 repeats the sign: cut)."""
     return words.bitwise_xor_((words >> bits).bitwise_and_((1 << (32 - bits)) - 1))
 
 
@@ -118,8 +118,8 @@ class _Mean(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Context, *gradients: Tensor) -> Tensor:
-        (gradient,) = gradients
-        return (gradient / ctx.shape[2:].numel()).expand(ctx.shape)
+        shared: Tensor = gradients[0] / ctx.shape[2:].numel()
+        return shared.expand(ctx.shape)
 
 
 class SmallMapConv2d(nn.Conv2d):

@@ -15,7 +15,7 @@ from edgekd.models.onnx_network import rebuild_onnx
 from edgekd.models.weights import restore_weights
 from edgekd.profiling.modelfile import read_model
 from edgekd.runs import Run, file_sum
-from edgekd.training.formats import Format
+from edgekd.training.formats import Layout
 
 ONNX = ".onnx"
 
@@ -42,9 +42,10 @@ class KnownTeacher:
         restore_weights(network, self.run.weights)
         return network
 
-    def format(self) -> Format:
-        """How it answers at every step of a training; ONNX Runtime computes planes, in the file's own numbers."""
-        return Format("fp32", "channels-last" if self.run else "channels-first")
+    @property
+    def layout(self) -> Layout:
+        """How images are handed to it: ONNX Runtime computes planes."""
+        return "channels-last" if self.run else "channels-first"
 
     def settle(self, config: CacheLogits) -> CacheLogits:
         """The options with what an ONNX file leaves no choice of; raises UsageError for what it cannot give."""
@@ -55,8 +56,7 @@ class KnownTeacher:
                 f"--columns {config.columns[0]}: {self.place} gives logits only",
                 "leave it out, or give the run that the file was exported from",
             )
-        form = self.format()
-        return replace(config, precision=form.precision, memory_format=form.memory_format)
+        return replace(config, precision="fp32", memory_format=self.layout)
 
     def describe(self) -> dict[str, Any]:
         """Everything its answers depend on, for a cache's plan."""

@@ -106,7 +106,8 @@ def rehearse_teacher(scene: Scene, config: Distill, report: Reporter) -> Teacher
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
     filling = _forward_pace(network, form, view_in_order(everything, recipe, 1, count, rows))
     first = next(training_batches(scene, config))
-    live = _forward_pace(network, scene.teacher.format(), repeat(first.first(min(count, len(first)))))
+    own = Format(config.precision, scene.teacher.layout)
+    live = _forward_pace(network, own, repeat(first.first(min(count, len(first)))))
     return TeacherPace(plan, filling, live)
 
 

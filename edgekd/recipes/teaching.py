@@ -23,7 +23,7 @@ from edgekd.report import Reporter
 from edgekd.runs import Run
 from edgekd.teachers import Cached, Ensemble, Live, Teacher
 from edgekd.training.distributed import everyone
-from edgekd.training.formats import device_of
+from edgekd.training.formats import Format, device_of
 from edgekd.training.session import describe_data
 from edgekd.training.settings import settle_views, view_recipe
 
@@ -128,10 +128,10 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
         teacher, data, config = teacher_and_data(config, report)
     if config.live:
         network = teacher.network().to(device_of(config))
-        teacher.format().apply(network)
+        Format(memory_format=teacher.layout).apply(network)
         config = replace(config, teacher=str(teacher.place), teacher_weights=None)
         parents = {"teacher": {"run" if teacher.run else "file": str(teacher.place), "sha256": teacher.sha256}}
-        return Taught(Live(network, teacher.format()), data, config, parents, None)
+        return Taught(Live(network), data, config, parents, None)
     shared = {each.name for each in fields(Distill)} - {"name", "overwrite", "batch_size", "resume"}
     given = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
     name = kept.name if kept is not None else None

@@ -53,12 +53,12 @@ class Format:
         """
         last = self.memory_format == "channels-last"
         module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
-        is_fused = next(module.parameters()).device.type != "cpu"
+        is_fused = next(module.buffers()).device.type != "cpu"
         for part in module.modules():
             if isinstance(part, Network):
                 part.is_channels_last = last
             elif hasattr(part, "fused_attn"):
-                part.fused_attn = is_fused
+                part.__dict__["fused_attn"] = is_fused
 
 
 def device_of(config: Machine) -> torch.device:

@@ -37,7 +37,7 @@ class OnItsBatches:
 
     def __init__(self, network: Network, data: ImageData, config: CacheLogits) -> None:
         recipe = view_recipe(settle_views(config, {}))
-        live = Live(network, FORM)
+        live = Live(network)
         self.spec = live.spec
         rows = range(len(data.everything))
         self.answers = [
@@ -95,7 +95,7 @@ def test_shuffled_batches_move_logits_by_less_than_a_hundred_thousandth(
 ) -> None:
     network, data = scene
     cache, _ = filled(workplace, data, tmp_path, "fp32")
-    live, stored = Live(network, FORM), Cached(cache)
+    live, stored = Live(network), Cached(cache)
     recipe = view_recipe(settle_views(CacheLogits(), {}))
     for _, batch in zip(range(8), Batches(data.train, recipe, 5, 1, VIEWS).starting_at(0), strict=False):
         said = live(batch).logits
