@@ -34,7 +34,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
-from edgekd.models.fast_layers import Dropout, SmallMapConv2d
+from edgekd.models.fast_layers import DepthwiseConv2d, Dropout
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
@@ -54,7 +54,7 @@ def plain_network(name: str, data: ImageData, device: str) -> Network:
     network = build(name, data)
     network.is_channels_last = False
     for module in network.modules():
-        if isinstance(module, Dropout | SmallMapConv2d):
+        if isinstance(module, Dropout | DepthwiseConv2d):
             module.__class__ = type(module).__base__
         if isinstance(module, nn.Dropout | nn.LeakyReLU):
             module.inplace = False

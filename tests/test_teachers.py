@@ -63,6 +63,14 @@ def test_a_live_teacher_is_frozen_and_repeats_itself(network: Network, batch: Ba
     assert not any(each.requires_grad for each in network.parameters())
 
 
+def test_a_live_teacher_computes_in_the_format_around_it(network: Network, batch: Batch) -> None:
+    exact = Live(network)(batch).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        said, expected = Live(network)(batch).logits, network(batch.canvas)
+    assert said.dtype == torch.float32 and torch.equal(said, expected.float())
+    assert 0 < (said - exact).abs().max() < 0.05 * exact.abs().max()
+
+
 def test_a_cached_teacher_says_what_the_live_one_said(network: Network, batch: Batch, tmp_path: Path) -> None:
     said = Live(network)(batch).logits
     rows = torch.empty(ROWS, 2)

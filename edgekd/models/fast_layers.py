@@ -75,14 +75,13 @@ def keep_mask(like: Tensor, p: float) -> Tensor:
 
 
 def _hashed(count: int, first: int, second: int) -> Tensor:
-    """`count` random int32 words: a hash of their positions and two seeds.
+    """`count` random int32 words: Wellons' hash lowbias32 (2018) of an arithmetic progression that two seeds choose.
 
-    The rounds of multiplication and xor-shift are those of Wellons' lowbias32 (2018), a seed before each. In whole
-    numbers that are vectorised and shared among threads, they take a fifth of the time of torch's serial generator.
+    In whole numbers, vectorised and shared among threads, it takes a third of the time of torch's serial generator.
     """
-    words = torch.bitwise_xor(_positions(1 << count.bit_length())[:count], first)
+    words = torch.mul(_positions(1 << count.bit_length())[:count], second | 1).add_(first)
     _fold(words, 16).mul_(0x7FEB352D)
-    _fold(words, 15).add_(second).mul_(0x846CA68B - 2**32)
+    _fold(words, 15).mul_(0x846CA68B - 2**32)
     return _fold(words, 16)
 
 
@@ -122,17 +121,22 @@ class _Mean(torch.autograd.Function):
         return shared.expand(ctx.shape)
 
 
-class SmallMapConv2d(nn.Conv2d):
-    """A depthwise `nn.Conv2d` whose weight gradient is also fast where the map is smaller than the kernel.
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise `nn.Conv2d` around two slow places of oneDNN.
 
-    There oneDNN has only slow code, tens to hundreds of times slower than the forward pass: more than a third of
-    mobilenetv3_small's training step at 64 px.
+    The weight gradient on maps smaller than the kernel takes tens to hundreds of times as long as the forward pass:
+    more than a third of mobilenetv3_small's training step at 64 px. And depthwise convolutions in bf16 take several
+    times as long as in fp32, so under autocast on a CPU they stay in fp32.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
         """Maps [n, channels, h, w] to maps of the convolution's size."""
-        is_small = max(maps.shape[-2:]) < max(self.kernel_size)
-        if not is_small or not torch.is_grad_enabled() or maps.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        if maps.device.type != "cpu":
+            return super().forward(maps)
+        if torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return self.forward(maps.float())
+        if not torch.is_grad_enabled() or max(maps.shape[-2:]) >= max(self.kernel_size):
             return super().forward(maps)
         convolved: Tensor = _ByTaps.apply(maps, self.weight, self.bias, self.stride, self.padding)
         return convolved
@@ -202,7 +206,7 @@ def with_fast_layers(network: nn.Module) -> nn.Module:
         elif type(module) is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1)):
             module.__class__ = GlobalPool
         elif type(module) is nn.Conv2d and _is_depthwise(module):
-            module.__class__ = SmallMapConv2d
+            module.__class__ = DepthwiseConv2d
     return network
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.models.build import build
-from edgekd.models.fast_layers import Dropout, SmallMapConv2d, keep_mask, with_fast_layers
+from edgekd.models.fast_layers import DepthwiseConv2d, Dropout, GlobalPool, _hashed, keep_mask, with_fast_layers
 from tests.models.conftest import Facts
 
 
@@ -88,8 +88,38 @@ def test_any_strides_and_sizes(given: Tensor) -> None:
     assert set(out.flatten().tolist()) <= {0.0, 2.0}
 
 
-def test_bf16_stays_bf16() -> None:
-    assert Dropout(0.5).train()(maps().bfloat16()).dtype == torch.bfloat16
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_every_number_format_stays_and_is_scaled_in_itself(dtype: torch.dtype) -> None:
+    given = maps().to(dtype).requires_grad_()
+    out = Dropout(0.3).train()(given)
+    out.sum().backward()
+    scale = torch.tensor(1 / 0.7, dtype=dtype)
+    assert out.dtype == dtype
+    assert set(given.grad.unique().tolist()) == {0.0, scale.item()}
+    assert torch.equal(out, given * given.grad)
+
+
+def test_the_words_of_a_mask_are_spread_evenly() -> None:
+    words = _hashed(2**16, 3, -5)
+    assert len(words.unique()) == len(words)
+    for other in (_hashed(2**16, 4, -5), _hashed(2**16, 3, -7), words.roll(1)):
+        bits = torch.stack([((words ^ other) >> place) & 1 for place in range(32)]).float()
+        # half of the bits differ; 6 standard deviations for each of the 32
+        assert (bits.mean(1) - 0.5).abs().max() < 6 * 0.5 / 2**8
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_mean_over_a_map_and_its_gradient_are_those_of_pytorch(layout: torch.memory_format) -> None:
+    pool = nn.AdaptiveAvgPool2d(1)
+    fast = with_fast_layers(copy.deepcopy(pool))
+    assert type(fast) is GlobalPool
+    given = [maps(layout).double().requires_grad_() for _ in range(2)]
+    for layer, each in zip((pool, fast), given, strict=True):
+        (layer(each).flatten(1) * torch.arange(8)).sum().backward()
+    torch.testing.assert_close(given[1].grad, given[0].grad)
+    torch.testing.assert_close(fast(given[1]), pool(given[0]))
+    with torch.no_grad():
+        assert torch.equal(fast(given[1]), pool(given[0]))
 
 
 def test_gradients_agree_with_nn_dropout_over_many_draws() -> None:
@@ -123,7 +153,7 @@ def test_gradients_on_small_maps_are_those_of_pytorch(
     torch.manual_seed(0)
     conv = nn.Conv2d(6, 6, kernel, stride, padding, groups=6, bias=bias).double()
     fast = with_fast_layers(copy.deepcopy(conv))
-    assert type(fast) is SmallMapConv2d
+    assert type(fast) is DepthwiseConv2d
     given = [torch.randn(4, 6, *size).double().to(memory_format=layout) for _ in range(2)]
     outs = []
     for layer, maps_in in ((conv, given[0]), (fast, given[0].clone())):
@@ -143,6 +173,18 @@ def test_frozen_weights_on_small_maps_get_no_gradient_and_pass_it_on() -> None:
     assert fast.weight.grad is None
 
 
+def test_depthwise_convolutions_stay_in_fp32_under_autocast() -> None:
+    fast = with_fast_layers(nn.Conv2d(4, 4, 3, padding=1, groups=4))
+    given = torch.randn(2, 4, 6, 6, requires_grad=True)
+    expected = fast(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = fast(given)
+        assert fast(given.bfloat16()).dtype == torch.float32
+    assert torch.equal(out, expected)
+    out.sum().backward()
+    assert given.grad is not None and fast.weight.grad is not None
+
+
 def test_layers_with_a_faster_twin_are_replaced_and_no_others() -> None:
     net = nn.Sequential(
         nn.Dropout(0.2),
@@ -153,12 +195,17 @@ def test_layers_with_a_faster_twin_are_replaced_and_no_others() -> None:
         nn.Conv2d(4, 8, 3, groups=4),
         nn.Conv2d(4, 4, 3, groups=4, dilation=2),
         nn.Conv2d(4, 4, 3, groups=4, padding="same"),
+        nn.AdaptiveAvgPool2d((1, 1)),
+        nn.AdaptiveAvgPool2d(2),
     )
     found = [type(each) for each in with_fast_layers(net).modules() if not isinstance(each, nn.Sequential)]
-    assert found == [Dropout, Dropout, nn.Dropout2d, SmallMapConv2d, *[nn.Conv2d] * 4]
+    assert found == [Dropout, Dropout, nn.Dropout2d, DepthwiseConv2d, *[nn.Conv2d] * 4] + [
+        GlobalPool,
+        nn.AdaptiveAvgPool2d,
+    ]
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_100", "custom-student"])
 def test_networks_are_built_with_them(name: str, images: Facts) -> None:
     kinds = {type(each) for each in build(name, images).modules()}
-    assert (SmallMapConv2d if name.startswith("mobile") else Dropout) in kinds
+    assert (DepthwiseConv2d if name.startswith("mobile") else Dropout) in kinds

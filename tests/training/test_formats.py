@@ -1,5 +1,6 @@
 import pytest
 import torch
+from timm.layers import Attention
 
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
@@ -54,6 +55,17 @@ def test_the_layout_does_not_change_the_result(network: Network, batch: Batch, l
     Format("fp32", layout).apply(network)  # type: ignore[arg-type]
     assert torch.allclose(network(batch.canvas), expected, atol=1e-5)
     assert network.prepare(batch.canvas).is_contiguous() == (layout == "channels-first")
+
+
+def test_attention_in_steps_is_the_fused_one(network: Network) -> None:
+    attention = Attention(16, num_heads=2)
+    network.backbone = attention
+    tokens = torch.randn(3, 5, 16)
+    attention.fused_attn = True
+    expected = attention(tokens)
+    Format().apply(network)
+    assert not attention.fused_attn
+    assert torch.allclose(attention(tokens), expected, atol=1e-6)
 
 
 def test_threads_are_set() -> None:
