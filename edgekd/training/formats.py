@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -56,11 +56,12 @@ class Format:
         last = self.memory_format == "channels-last"
         module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
         is_fused = next(module.buffers()).device.type != "cpu"
+        part: Any
         for part in module.modules():
             if isinstance(part, Network):
                 part.is_channels_last = last
             elif hasattr(part, "fused_attn"):
-                part.__dict__["fused_attn"] = is_fused
+                part.fused_attn = is_fused
 
 
 def device_of(config: Machine) -> torch.device:
