@@ -88,10 +88,16 @@ class Distillation(nn.Module):
         """The network to evaluate and save."""
         return self.student
 
+    @property
+    def teacher(self) -> Teacher:
+        """Who is asked."""
+        teacher: Teacher = self._outside["teacher"]
+        return teacher
+
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """`ce` and `kd`, each already weighted."""
         # The teacher first: while the student's activations are kept, its own would need fresh memory.
-        target = self._outside["teacher"](batch)
+        target = self.teacher(batch)
         logits = self.student(batch.canvas)
         parts = {"kd": self.alpha * self.method(View(logits=logits), target, batch, progress)}
         if self.alpha < 1:

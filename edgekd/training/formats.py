@@ -105,7 +105,7 @@ def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, 
 def _fastest(
     candidates: list[Format], module: nn.Module, batch: Batch, step: Step, report: Reporter
 ) -> tuple[Format, bool]:
-    """The fastest that computes the same, and whether the rounds of the trial agreed."""
+    """The fastest that computes the same, and whether to remember it: the rounds agreed and none was refused."""
     few = batch.first(min(len(batch), FEW))
     quick = {each: measure_step(each, module, few, step).seconds_per_image for each in candidates}
     # what has no instructions here (bf16 on an older CPU) is tens of times slower: a few images tell
@@ -116,10 +116,16 @@ def _fastest(
     losses = {each: rounds[0][each].loss for each in candidates}
     expected = losses[candidates[0]]
     accurate = [each for each in candidates if abs(losses[each] - expected) <= LOSS_TOLERANCE * max(1, abs(expected))]
-    best = min(accurate, key=lambda each: min(seconds[each]) * (HEAD_START if each == candidates[0] else 1))
+
+    def weighed(each: Format) -> float:
+        return min(seconds[each]) * (HEAD_START if each == candidates[0] else 1)
+
+    best = min(accurate, key=weighed)
     told = ", ".join(f"{each.precision} {each.memory_format} {1 / min(seconds[each]):,.0f}" for each in candidates)
     report.note(f"format: {best.precision} {best.memory_format} (images per second in a trial: {told})")
-    return best, all(max(each) <= STEADY * min(each) for each in seconds.values())
+    # What was refused for its loss may do with other weights.
+    is_by_speed = best == min(candidates, key=weighed)
+    return best, is_by_speed and all(max(each) <= STEADY * min(each) for each in seconds.values())
 
 
 def _candidates(config: Machine) -> list[Format]:

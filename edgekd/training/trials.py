@@ -23,11 +23,12 @@ MOST = 500
 def key_of(module: nn.Module, batch: Batch, asked: tuple[str, ...]) -> str:
     """What a trial's outcome depends on, as a hash: networks, batch, what was left open, machine, torch."""
     networks = [each for each in module.modules() if isinstance(each, Network)]
+    live = getattr(getattr(module, "teacher", None), "network", None)
     facts = {
         "step": type(module).__name__,
         "networks": [
             (each.spec.name, each.spec.input_size, sum(value.numel() for value in each.parameters()))
-            for each in networks
+            for each in (*networks, *([live] if live is not None else []))
         ],
         "trained": any(each.requires_grad for each in module.parameters()) and module.training,
         "batch": list(batch.canvas.shape),

@@ -1,4 +1,6 @@
+import copy
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -6,10 +8,23 @@ import torch
 
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
+from edgekd.methods.contract import Spec, View
+from edgekd.methods.kd import Kd, Options
 from edgekd.models.network import Network
+from edgekd.objectives import Distillation
 from edgekd.report import Silent
+from edgekd.teachers import Live
 from edgekd.training.formats import choose_format
 from edgekd.training.trials import NAME, key_of, recall, remember
+
+
+class Silence:
+    """A teacher without a network, as a cache is."""
+
+    spec = Spec(2, frozenset({"logits"}))
+
+    def __call__(self, batch: Batch) -> View:
+        return View(logits=torch.zeros(len(batch), 2))
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +58,28 @@ def test_a_trial_on_a_busy_machine_is_not_remembered(
     monkeypatch.setattr("edgekd.training.formats.STEADY", 0.0)
     choose_format(Machine(precision="fp32"), network, batch, step, Silent())
     assert not (place / NAME).exists()
+
+
+def test_a_choice_that_hung_on_the_loss_is_not_remembered(
+    network: Network, batch: Batch, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def step(each: Batch) -> torch.Tensor:
+        is_wrong = torch.is_autocast_enabled("cpu")
+        time.sleep(0.0 if is_wrong else 0.02)
+        return torch.tensor(100.0 if is_wrong else 1.0)
+
+    monkeypatch.setattr("edgekd.training.formats.STEADY", math.inf)
+    assert choose_format(Machine(memory_format="channels-last"), network, batch, step, Silent()).precision == "fp32"
+    assert not (place / NAME).exists()
+
+
+def test_a_live_teacher_is_part_of_the_key(network: Network, batch: Batch) -> None:
+    asked = ("auto", "auto")
+    objectives = [
+        Distillation(network, teacher, Kd(Options()), (0.5, 0.0))
+        for teacher in (Live(copy.deepcopy(network)), Silence())
+    ]
+    assert len({key_of(each, batch, asked) for each in objectives}) == 2
 
 
 def test_another_batch_or_question_has_its_own_key(network: Network, batch: Batch) -> None:
