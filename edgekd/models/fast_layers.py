@@ -92,7 +92,7 @@ def _fold(words: Tensor, bits: int) -> Tensor:
 
 @cache
 def _positions(count: int) -> Tensor:
-    return torch.arange(count, dtype=torch.int32)
+    return torch.arange(count, dtype=torch.int32, device="cpu")
 
 
 class GlobalPool(nn.AdaptiveAvgPool2d):
@@ -103,7 +103,7 @@ class GlobalPool(nn.AdaptiveAvgPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps [n, c, h, w] to their means [n, c, 1, 1]."""
-        if not torch.is_grad_enabled():
+        if not self.training:
             return super().forward(input)
         means: Tensor = _Mean.apply(input)
         return means
@@ -113,11 +113,11 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Context, maps: Tensor) -> Tensor:
         ctx.shape = maps.shape
-        return maps.mean((2, 3), keepdim=True)
+        return maps.mean((-2, -1), keepdim=True)
 
     @staticmethod
     def backward(ctx: Context, *gradients: Tensor) -> Tensor:
-        shared: Tensor = gradients[0] / ctx.shape[2:].numel()
+        shared: Tensor = gradients[0] / ctx.shape[-2:].numel()
         return shared.expand(ctx.shape)
 
 
