@@ -49,6 +49,11 @@ class Cached:
 
     def __call__(self, batch: Batch) -> View:
         """What is stored of these images in this view; float32."""
+        # A bf16 training's autocast cannot join stored fp16.
+        with torch.autocast("cpu", enabled=False):
+            return self._read(batch)
+
+    def _read(self, batch: Batch) -> View:
         device = batch.canvas.device
         logits = self.cache.logits(batch.view, batch.index).to(device)
         if not self._columns:

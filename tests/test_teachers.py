@@ -78,6 +78,15 @@ def test_a_cached_teacher_says_what_the_live_one_said(network: Network, batch: B
     assert torch.equal(Cached(make_cache(tmp_path, rows))(batch).logits, said)
 
 
+def test_stored_halves_are_read_beside_a_training_in_bf16(batch: Batch, tmp_path: Path) -> None:
+    pooled = torch.arange(10.0).view(ROWS, 2)
+    teacher = Cached(make_cache(tmp_path, torch.ones(ROWS, 2), {"pooled": pooled}), {"pooled"})
+    with torch.autocast("cpu", torch.bfloat16):
+        said = teacher(batch)
+    assert said.logits.dtype == said.pooled.dtype == torch.float32
+    assert torch.equal(said.pooled, pooled[torch.from_numpy(batch.index)])
+
+
 def test_further_columns_become_features(batch: Batch, tmp_path: Path) -> None:
     pooled, maps = torch.arange(10.0).view(ROWS, 2), torch.arange(20.0).view(ROWS, 1, 2, 2)
     cache = make_cache(tmp_path, torch.zeros(ROWS, 2), {"pooled": pooled, "map:layer": maps})

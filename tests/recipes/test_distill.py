@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,10 @@ def test_the_cache_holds_what_the_teacher_says_of_each_view(workplace: Path, fol
 
 
 def test_cached_and_live_students_are_alike(cli: Any, copy: Path, quick: Any) -> None:
-    options = ("distill", *quick, "--epochs", 2, "--teacher", TEACHER, "--json")
+    exact = ("--precision", "fp32")
+    options = ("distill", *quick, *exact, "--epochs", 2, "--teacher", TEACHER, "--json")
     shutil.rmtree(copy / "cache")
-    assert cli("cache-logits", "--views", 2, "--store", "fp32", "--threads", 1).code == 0
+    assert cli("cache-logits", "--views", 2, "--store", "fp32", "--threads", 1, *exact).code == 0
     cached = cli(*options, "--name", "cached").json
     live = cli(*options, "--name", "live", "--live", "--view-seed", 0).json
     assert "cache" in cached["parents"] and "cache" not in live["parents"]
@@ -46,6 +48,12 @@ def test_cached_and_live_students_are_alike(cli: Any, copy: Path, quick: Any) ->
         for name in ("cached", "live")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("how", [(), ("--live",)])
+def test_a_student_learns_in_bf16(cli: Any, copy: Path, quick: Any, how: tuple[str, ...]) -> None:
+    called = cli("distill", *quick, *how, "--teacher", TEACHER, "--precision", "bf16", "--name", "half", "--json")
+    assert called.code == 0 and math.isfinite(called.json["test_top1"])
 
 
 def test_a_missing_cache_is_written_first(cli: Any, copy: Path, quick: Any) -> None:
