@@ -23,7 +23,8 @@ def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
 
     Sorting by hashes is exact on every platform, which a library's shuffle does not promise.
     """
-    keys = random_bits(seed, epoch, np.arange(count, dtype=np.int64), 1)[:, 0]
+    # Numbers below those of views, or the batches of an epoch would be sorted by what its view does to an image.
+    keys = random_bits(seed, PLAIN - 1 - epoch, np.arange(count, dtype=np.int64), 1)[:, 0]
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 

@@ -48,8 +48,10 @@ class ViewRecipe:
         reach = min(round(self.crop * side), side - 1)
         bits = random_bits(self.seed, view, index, 3)
         chosen = below(bits, 2 * reach + 1) - reach
-        first = below(random_bits(self.seed, 0, index, 3)[:, 2], 2)
-        chosen[:, 2] = (first + view) % 2 if self.flip else 0
+        chosen[:, 2] = 0
+        if self.flip:
+            first = below(random_bits(self.seed, 0, index, 3)[:, 2], 2)
+            chosen[:, 2] = (first + view) % 2
         return chosen
 
     def boxes(self, view: int, index: NDArray[np.int64], side: int) -> NDArray[np.int64]:

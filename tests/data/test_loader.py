@@ -42,7 +42,16 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def test_orders_never_change() -> None:
-    assert epoch_order(0, 0, 8).tolist() == epoch_order(0, 0, 8).tolist()
+    assert epoch_order(0, 0, 8).tolist() == [4, 0, 5, 7, 2, 6, 3, 1]
+    assert epoch_order(3, 2, 8).tolist() == [3, 1, 5, 4, 2, 0, 7, 6]
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_the_order_has_nothing_to_do_with_the_views(epoch: int) -> None:
+    """Equal seeds and images numbered by their positions are the usual case."""
+    moves = ViewRecipe(0.25, True, 0).parameters(epoch, np.arange(4000), 32)[epoch_order(0, epoch, 4000)]
+    places = np.arange(4000)
+    assert all(abs(np.corrcoef(places, each)[0, 1]) < 0.1 for each in moves.T)
 
 
 @pytest.mark.parametrize("world", [2, 3])
