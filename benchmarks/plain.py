@@ -34,7 +34,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
-from edgekd.models.fast_layers import DepthwiseConv2d, Dropout
+from edgekd.models.fast_layers import DepthwiseConv2d, Dropout, GlobalPool
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
@@ -50,15 +50,21 @@ MODELS = (
 
 
 def plain_network(name: str, data: ImageData, device: str) -> Network:
-    """The network of PyTorch's own layers, nothing in place, in its layout."""
+    """The network of PyTorch's own layers, in PyTorch's layout."""
     network = build(name, data)
     network.is_channels_last = False
     for module in network.modules():
-        if isinstance(module, Dropout | DepthwiseConv2d):
+        if isinstance(module, Dropout | DepthwiseConv2d | GlobalPool):
             module.__class__ = type(module).__base__
         if isinstance(module, nn.Dropout | nn.LeakyReLU):
             module.inplace = False
     return network.train().to(device)
+
+
+def plain_logits(network: Network, images: torch.Tensor) -> torch.Tensor:
+    """Logits [n, classes] of uint8 images [n, C, S, S] of the network's size, normalised as a tutorial does."""
+    logits: torch.Tensor = network.backbone((images.float() - network.offset).mul_(network.scale))
+    return logits
 
 
 def plain_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
@@ -75,7 +81,7 @@ def plain_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
             down, right = torch.randint(0, 2 * pad + 1, (2,)).tolist()
             batch = padded[rows][:, :, down : down + side, right : right + side]
             flipped = torch.where((torch.rand(BATCH, device=device) < 0.5)[:, None, None, None], batch.flip(3), batch)
-            loss = F.cross_entropy(network(flipped.permute(0, 2, 3, 1).contiguous()), targets[rows])
+            loss = F.cross_entropy(plain_logits(network, flipped), targets[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -97,7 +103,7 @@ def files_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
         loader = DataLoader(ImageFolder(folder, v2.Compose(steps)), BATCH, shuffle=True, drop_last=True)
         while True:
             for images, target in loader:
-                loss = F.cross_entropy(network(images.to(device).permute(0, 2, 3, 1).contiguous()), target.to(device))
+                loss = F.cross_entropy(plain_logits(network, images.to(device)), target.to(device))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

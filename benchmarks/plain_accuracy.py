@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from plain import plain_network
+from plain import plain_logits, plain_network
 from record import options, publish
 from torch import nn
 
@@ -41,7 +41,7 @@ def plain(config: TrainTeacher, data: ImageData) -> float:
     optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=rate)
     if config.optimizer == "sgd":
         optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
-    images = torch.from_numpy(data.train.pixels.gather(data.train.index))
+    images = torch.from_numpy(data.train.pixels.gather(data.train.index)).permute(0, 3, 1, 2).contiguous()
     targets = torch.from_numpy(data.train.targets)
     batch = config.batch_size or 1
     per_epoch = len(targets) // batch
@@ -53,8 +53,10 @@ def plain(config: TrainTeacher, data: ImageData) -> float:
             group["lr"] = rate * one_cycle(step / steps, config.warmup)
         rows = order[step % per_epoch * batch :][:batch]
         turned = (torch.rand(len(rows)) < 0.5)[:, None, None, None]
-        canvas = torch.where(turned, images[rows].flip(2), images[rows])
-        loss = F.cross_entropy(network(canvas), targets[rows], label_smoothing=config.label_smoothing or 0.0)
+        batch = torch.where(turned, images[rows].flip(3), images[rows])
+        loss = F.cross_entropy(
+            plain_logits(network, batch), targets[rows], label_smoothing=config.label_smoothing or 0.0
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -73,7 +75,7 @@ def _tested(network: nn.Module, split: Split) -> float:
 
 
 def _accuracy(asked: Namespace, model: str, seed: int, arm: str, data: ImageData) -> float:
-    run = Run(asked.work / f"{arm}-{model}-s{seed}")
+    run = Run(asked.work / f"{arm}-{model}-{data.name}-{len(data.train)}-{asked.epochs}e-s{seed}")
     config = TrainTeacher(
         model=model,
         data=asked.data,
