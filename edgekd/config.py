@@ -52,7 +52,7 @@ class Data(Options):
     skip_bad_images: bool = option(False, "leave out images that cannot be read, and count them")
     decoded_cache: float = option(8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0)
     limit: int | None = option(
-        None, "use at most this many training images, and as many test images (a quick trial)", low=2
+        None, "use at most this many training images, and as many for validation and test (a quick trial)", low=2
     )
 
 
@@ -125,7 +125,9 @@ class Fit(Options):
     )
     ema: float = option(0.0, "decay of averaged weights, for example 0.999; 0: off", low=0, high=0.99999)
     clip: float = option(0.0, "largest gradient norm; 0: off", low=0)
-    time_limit: str | None = option(None, "stop the schedule after this long, for example 90s, 30m or 2h")
+    time_limit: str | None = option(
+        None, "train as many steps as fit this time (measured at the start), for example 90s, 30m or 2h"
+    )
     patience: int | None = option(
         None, "stop after this many epochs without a better validation; default: never", low=1
     )

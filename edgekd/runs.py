@@ -20,6 +20,7 @@ from edgekd.errors import BadInput, CheckpointError, DataError, UsageError, near
 
 FORMAT = 1
 """Version of the run folder's format; a newer one is refused."""
+_HEAD = {"format": FORMAT, "edgekd": __version__}
 
 
 @contextmanager
@@ -69,7 +70,11 @@ def _sync_folder(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
     """Write `value` as sorted, indented JSON, atomically."""
     with atomic(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(_json_text(value), encoding="utf-8")
+
+
+def _json_text(value: Any) -> str:  # noqa: ANN401
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def file_sum(path: Path) -> str:
@@ -148,9 +153,14 @@ class Run:
             )
         return found
 
+    def begin(self, **facts: Any) -> None:  # noqa: ANN401
+        """Write the first manifest; raises UsageError when another process was faster since `claim`."""
+        if not write_once(self.path / "manifest.json", _json_text(_HEAD | facts)):
+            raise exists_already(self)
+
     def update(self, **changes: Any) -> None:  # noqa: ANN401
         """Write the manifest anew with these keys changed."""
-        before = self.manifest() if self.is_there else {"format": FORMAT, "edgekd": __version__}
+        before = self.manifest() if self.is_there else _HEAD
         write_json(self.path / "manifest.json", before | changes)
 
 
@@ -170,10 +180,7 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
     if run.path.exists() and not run.is_there:
         raise UsageError(f"{run.path}: is there, but is not a run, so it is left alone", "give another --name")
     if run.path.exists() and not (resume or overwrite):
-        raise UsageError(
-            f"{run.path}: this run exists already",
-            "--resume goes on with it, --overwrite replaces it, --name gives another name",
-        )
+        raise exists_already(run)
     if resume and not run.is_there:
         there = nearest(name, [each.path.name for each in everything(root)])
         raise CheckpointError(
@@ -181,6 +188,14 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
         )
     check_writable(run.path)
     return run
+
+
+def exists_already(run: Run) -> UsageError:
+    """In words: the run's name is taken."""
+    return UsageError(
+        f"{run.path}: this run exists already",
+        "--resume goes on with it, --overwrite replaces it, --name gives another name",
+    )
 
 
 def plain_name(name: str) -> str:
@@ -283,5 +298,14 @@ def environment() -> dict[str, Any]:
 
 
 def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may use, a container's CPU quota counted."""
+    with suppress(OSError):
+        return cores_within(Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii", errors="replace"))
+    return cores_within("")
+
+
+def cores_within(quota: str) -> int:
+    """The cores this process may use within what `cpu.max` of its control group says ("max" or "" for no limit)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = re.match(r"([1-9][0-9]{0,15}) ([1-9][0-9]{0,15})\s*$", quota)
+    return max(1, min(cores, round(int(found[1]) / int(found[2])))) if found else cores

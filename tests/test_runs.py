@@ -108,3 +108,11 @@ def test_data_has_a_short_name(data: str | None, name: str) -> None:
 def test_manifests_are_sorted_json(tmp_path: Path) -> None:
     text = (finished(tmp_path, "mine", b=1, a=2).path / "manifest.json").read_text()
     assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+def test_of_two_that_claimed_a_run_one_begins_it(tmp_path: Path) -> None:
+    first, second = (claim(tmp_path, "mine", resume=False, overwrite=False) for _ in range(2))
+    first.begin(status="running", whose="first")
+    with pytest.raises(UsageError, match="exists already"):
+        second.begin(status="running", whose="second")
+    assert first.manifest()["whose"] == "first"

@@ -133,8 +133,9 @@ def _carry_out(name: str, given: options.Given) -> None:
     try:
         chosen: Any = options.build(row.config, name, given, {key: each.config for key, each in COMMANDS.items()})
         debug, console = chosen.debug, _console(chosen.json, chosen.quiet)
-        if place().world > 1 and name not in SCALING:
-            raise UsageError(f"edgekd {name}: runs in one process", "start it without torchrun")
+        if place().world > 1 and (name not in SCALING or getattr(chosen, "dry_run", False)):
+            what = f"{name} --dry-run" if name in SCALING else name
+            raise UsageError(f"edgekd {what}: runs in one process", "start it without torchrun")
         result = _load(row.recipe(chosen)).run(chosen, console if place().is_first else Silent())
         if place().is_first:
             console.result(result)

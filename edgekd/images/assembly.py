@@ -71,12 +71,13 @@ class Source:
 def assemble(source: Source, config: Data) -> ImageData:
     """Limit, split, fingerprint and measure the images of a source.
 
-    `config.limit` counts before validation is split off, and as many test images are kept at most.
+    `config.limit` counts before validation is split off, and as many images of the other folders are kept at most.
     """
-    train, test = (part.take(limit(part.paths, part.targets, config.limit)) for part in (source.train, source.test))
-    held = np.zeros(len(train.targets), bool) if source.val is not None else _hold_out(train, config)
+    train, test = (_limited(part, config) for part in (source.train, source.test))
+    own_val = None if source.val is None else _limited(source.val, config)
+    held = np.zeros(len(train.targets), bool) if own_val is not None else _hold_out(train, config)
     everything = train.whole(Roster(train.targets, ~held))
-    kept, val = _split(everything, held, source.val)
+    kept, val = _split(everything, held, own_val)
     _, side, _, channels = everything.pixels.shape
     mean, std = _measure(everything)
     return ImageData(
@@ -95,6 +96,10 @@ def assemble(source: Source, config: Data) -> ImageData:
         std=std,
         skipped=source.skipped,
     )
+
+
+def _limited(part: Part, config: Data) -> Part:
+    return part.take(limit(part.paths, part.targets, config.limit))
 
 
 def _hold_out(train: Part, config: Data) -> NDArray[np.bool_]:

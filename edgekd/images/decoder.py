@@ -1,7 +1,6 @@
 """Many image files at once: a pool of threads reads, hashes and decodes them."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import DataError
 from edgekd.images.canvas import BadImage, decode, measure, strict_pillow
+from edgekd.ranks import own_cores
 from edgekd.report import Reporter
 
 _TASK = 32
@@ -96,18 +96,13 @@ def read(path: str) -> bytes:
 @contextmanager
 def threads() -> Iterator[ThreadPoolExecutor]:
     """A pool that drops what has not begun when it is left early, so that Ctrl-C and errors do not wait."""
-    pool = ThreadPoolExecutor(cores())
+    pool = ThreadPoolExecutor(own_cores())
     try:
         with strict_pillow():
             yield pool
             pool.shutdown()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

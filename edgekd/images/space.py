@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from edgekd.ranks import place
+
 try:
     import resource
 except ImportError:  # Windows
@@ -26,8 +28,8 @@ def cache_root() -> Path:
 
 
 def fits_memory(size_bytes: int) -> bool:
-    """Whether an array of this size leaves most of the free memory to others."""
-    return size_bytes <= _SHARE_OF_MEMORY * _free_memory()
+    """Whether an array of this size, in each of this machine's processes, leaves most of the free memory to others."""
+    return size_bytes * place().local_world <= _SHARE_OF_MEMORY * _free_memory()
 
 
 def _free_memory() -> int:

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.runs import cores_within
+
 PARTS = {
     "0xd03": "Cortex-A53",
     "0xd04": "Cortex-A35",
@@ -114,9 +116,7 @@ def read_host() -> Host:
 
 def usable_cores() -> int:
     """The cores this process may use, a container's CPU quota counted."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = re.fullmatch(r"([1-9][0-9]{0,15}) ([1-9][0-9]{0,15})", read_text("sys/fs/cgroup/cpu.max") or "")
-    return max(1, min(cores, round(int(quota[1]) / int(quota[2])))) if quota else cores
+    return cores_within(read_text("sys/fs/cgroup/cpu.max") or "")
 
 
 def meminfo(key: str) -> float | None:

@@ -45,7 +45,7 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
 
     Raises CheckpointError (weights do not fit) or MissingDependency (they cannot be had, with the ways on).
     """
-    known = _adopted(name, data, config)
+    known = adopted(name, data, config)
     if known is not None:
         report.note(f"teacher: {known.path}, made of the same weights before")
         return known
@@ -88,16 +88,18 @@ def _source(name: str, config: options.CacheLogits | options.Distill) -> dict[st
     return {"weights": str(path), "sha256": file_sum(path)}
 
 
-def _adopted(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Run | None:
+def adopted(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Run | None:
     """The run made of the same weights for the same data, if there is one."""
     source = _source(name, config)
+    # a file is known by its content, wherever it lies
+    what = "sha256" if "sha256" in source else "weights"
     for run in reversed(everything(config.runs)):
         manifest = run.manifest()
         is_same = (
             manifest.get("command") == "adopt"
             and manifest["model"]["name"] == resolve(name)
             and manifest["data"]["fingerprint"] == data.fingerprint
-            and source.items() <= manifest["parents"].items()
+            and manifest["parents"].get(what) == source[what]
         )
         if is_same:
             return run

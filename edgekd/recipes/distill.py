@@ -18,7 +18,7 @@ from edgekd.recipes.parents import find_teacher, onnx_name
 from edgekd.recipes.scene import build_student
 from edgekd.recipes.teaching import caches_of, make_ready
 from edgekd.report import Reporter, Result
-from edgekd.runs import Run, claim, data_name, slug
+from edgekd.runs import Run, claim, data_name, file_sum, slug
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate
@@ -47,7 +47,12 @@ def run(config: Distill, report: Reporter) -> Result:
     method.bind(learner, taught.teacher.spec)
     weights = (config.alpha, config.label_smoothing or 0.0)
     objective = Distillation(student, taught.teacher, method, weights)
-    job = Job("distill", config, data, place, taught.parents, given, taught.views)
+    parents = taught.parents
+    if config.student_weights is not None:
+        parents = parents | {
+            "student": {"file": str(config.student_weights), "sha256": file_sum(config.student_weights)}
+        }
+    job = Job("distill", config, data, place, parents, given, taught.views)
     return train(job, objective, [LayerRate(list(objective.parameters()), 1.0)], report)
 
 

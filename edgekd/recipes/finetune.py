@@ -39,6 +39,8 @@ def run(config: Finetune, report: Reporter) -> Result:
         config = go_on(config, place, "finetune")
         if is_finished(place):
             return summary(place)
+        # a newer student may have been made since
+        parent = student_run(config.model, config.runs)
     report.note(f"from: {parent.path}")
     network = load_network(parent)
     config = inherit_data(replace(config, model=str(parent.path)), parent)

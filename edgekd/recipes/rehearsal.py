@@ -24,7 +24,7 @@ from edgekd.recipes.planning import TOPK, new_plan
 from edgekd.recipes.scene import Scene
 from edgekd.report import Reporter
 from edgekd.training.formats import Format, device_of, trial_batch
-from edgekd.training.settings import format_of, settle_format, settle_views, view_recipe
+from edgekd.training.settings import format_of, settle_format, settle_time, settle_views, training_step, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
 WARM_UP = 2
@@ -78,6 +78,7 @@ def rehearse_student(
     objective = Distillation(student, teacher, method, (config.alpha, smoothing)).to(device_of(config))
     first = next(training_batches(scene, config)).pieces(config.accumulate)[0].to(student.offset.device)
     config = settle_format(config, objective, first, report)
+    config = settle_time(config, objective, first, _batches(scene, config), len(scene.data.val), report)
     cached = _training_pace(objective, scene, config)
     plain = _training_pace(Supervised(student, smoothing), scene, config)
     form, validation = format_of(config), in_order(scene.data.val, config.batch_size or 1)
@@ -137,10 +138,13 @@ def pace(step: Callable[[Batch], object], batches: Iterable[Batch]) -> float:
 
 def training_batches(scene: Scene, config: Distill, batch_size: int | None = None) -> Iterator[Batch]:
     """Batches from the second epoch on: the first may show the plain view, which costs less."""
-    views = scene.cache.views if scene.cache else None
-    size = batch_size or config.batch_size or 1
-    batches = Batches(scene.data.train, view_recipe(config), size, config.seed, views)
+    batches = _batches(scene, config, batch_size)
     return batches.starting_at(batches.steps_per_epoch)
+
+
+def _batches(scene: Scene, config: Distill, batch_size: int | None = None) -> Batches:
+    views = scene.cache.views if scene.cache else None
+    return Batches(scene.data.train, view_recipe(config), batch_size or config.batch_size or 1, config.seed, views)
 
 
 def _training_pace(objective: Objective, scene: Scene, config: Distill) -> float:
@@ -148,13 +152,8 @@ def _training_pace(objective: Objective, scene: Scene, config: Distill) -> float
     form = format_of(config)
     update = Update(objective, make_optimizer(config, [LayerRate(list(objective.parameters()), 1.0)]), config, form)
 
-    def backward(batch: Batch) -> Tensor:
-        loss = torch.stack(list(objective(batch, 0.0).values())).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
     first = next(training_batches(scene, config)).to(update.device)
-    count = len(trial_batch(objective, first, backward))
+    count = len(trial_batch(objective, first, training_step(objective)))
     form.apply(objective)
     # at the learning rate and image size of the end: an upper limit where images grow on the way
     return pace(lambda batch: _wait(update(batch, 1.0)), training_batches(scene, config, count))

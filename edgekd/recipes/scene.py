@@ -17,13 +17,14 @@ from edgekd.models.build import build, plan, rebuild
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Network, Spec
 from edgekd.models.weights import apply_weights, build_for, load_weights
+from edgekd.recipes.adoption import adopted
 from edgekd.recipes.known_teacher import ONNX, KnownTeacher
 from edgekd.recipes.numbering import number_images
 from edgekd.recipes.parents import find_teacher, inherit_data_options, teacher_and_data
 from edgekd.recipes.planning import VIEWS
 from edgekd.recipes.teaching import caches_of, make_ready, newest_cache
 from edgekd.report import Reporter
-from edgekd.runs import Run, everything, file_sum, slug
+from edgekd.runs import Run, slug
 from edgekd.teachers import Teacher
 from edgekd.training.session import describe_data
 from edgekd.training.settings import settle_views, view_recipe
@@ -76,7 +77,7 @@ def find_scene(config: Distill, method: Method, place: Run, report: Reporter) ->
     found = find_teacher(config, report)
     if isinstance(found, str):
         data = open_data(config, report)
-        run = _adopted(found, config, data)
+        run = adopted(found, data, config)
         if run is None:
             return _of_name(found, config, data, report)
         config, found = replace(config, teacher=str(run.path), teacher_weights=None), run
@@ -126,19 +127,6 @@ def _examine(folder: Path, teacher: KnownTeacher, data: ImageData, config: Disti
     views = max(there, config.views or there or views_asked(folder) or VIEWS)
     left = sum(map(len, missing_shards(folder, all_shards(plan, parts, views))))
     return KnownCache(folder, plan, views, left + new * views)
-
-
-def _adopted(name: str, config: Distill, data: ImageData) -> Run | None:
-    """The run made of the same weight file for the same data before."""
-    if config.teacher_weights is None:
-        return None
-    sha = file_sum(config.teacher_weights)
-    for run in reversed(everything(config.runs)):
-        manifest = run.manifest()
-        is_same = manifest.get("parents", {}).get("sha256") == sha and manifest["model"]["name"] == resolve(name)
-        if manifest["command"] == "adopt" and is_same and manifest["data"]["fingerprint"] == data.fingerprint:
-            return run
-    return None
 
 
 def _of_name(name: str, config: Distill, data: ImageData, report: Reporter) -> Scene:

@@ -15,7 +15,7 @@ from edgekd.models.weights import apply_body, apply_weights, build_for, classes_
 from edgekd.objectives import Supervised
 from edgekd.recipes.continuing import go_on, is_finished
 from edgekd.report import Reporter, Result
-from edgekd.runs import claim, data_name, slug
+from edgekd.runs import claim, data_name, file_sum, slug
 from edgekd.training.distributed import everyone
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
@@ -38,7 +38,9 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     network = _network(config, data, report)
     config = settle(config, recipe_for(network.spec.name), len(data.train))
     objective = Supervised(network, config.label_smoothing or 0.0)
-    parents = {"weights": str(config.weights)} if config.weights else {}
+    parents = {"weights": f"timm's pretrained {network.spec.name}"} if config.pretrained else {}
+    if config.weights is not None:
+        parents = {"weights": str(config.weights), "sha256": file_sum(config.weights)}
     job = Job("train-teacher", config, data, place, parents, given)
     return train(job, objective, [LayerRate(list(objective.parameters()), 1.0)], report)
 

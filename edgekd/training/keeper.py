@@ -22,7 +22,7 @@ from edgekd.models.network import Network
 from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, atomic, read_lines, rewrite_lines
 from edgekd.training.distributed import Agreement, RankLost, everyone
-from edgekd.training.evaluate import evaluate_together
+from edgekd.training.evaluate import Score, evaluate_together
 from edgekd.training.update import Update
 
 SECONDS_BETWEEN_SAVES = 300.0
@@ -38,6 +38,7 @@ class Record:
 
     step: int = 0
     best_top1: float = -1.0
+    best_loss: float = math.inf
     best_epoch: int = 0
     epochs_since_best: int = 0
     seconds: float = 0.0
@@ -155,13 +156,16 @@ class Keeper:
     def judge_start(self) -> None:
         """Make the weights as they are the best so far, as epoch 0."""
         score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
-        self._keep_if_best(score.top1, 0)
+        self._keep_if_best(score, 0)
         self._marks["epoch"] = time.monotonic()
 
-    def _keep_if_best(self, top1: float, epoch: int) -> bool:
-        if top1 <= self.record.best_top1:
+    def _keep_if_best(self, score: Score, epoch: int) -> bool:
+        """Of equally accurate epochs the one of the smaller loss is better: a few images are soon all right."""
+        record = self.record
+        if (score.top1, -score.loss) <= (record.best_top1, -record.best_loss):
             return False
-        self.record.best_top1, self.record.best_epoch, self.record.epochs_since_best = top1, epoch, 0
+        record.best_top1, record.best_loss, record.best_epoch = score.top1, score.loss, epoch
+        record.epochs_since_best = 0
         if self.ranks.is_first:
             save_weights(self.update.deployed, self.run.weights)
         return True
@@ -176,7 +180,7 @@ class Keeper:
                 f"epoch {epoch}: the validation loss is {score.loss}, so the training has diverged",
                 "a smaller --lr, or --clip 1",
             )
-        is_best = self._keep_if_best(score.top1, epoch)
+        is_best = self._keep_if_best(score, epoch)
         if not is_best:
             self.record.epochs_since_best += 1
         row: dict[str, Cell] = {"epoch": epoch, "step": self.record.step}

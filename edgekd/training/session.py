@@ -13,7 +13,7 @@ from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
 from edgekd.declaration import as_dict
-from edgekd.errors import DataError, Interrupted, UsageError
+from edgekd.errors import CheckpointError, DataError, Interrupted, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import ends_of
 from edgekd.models.cost import macs, parameters
@@ -28,8 +28,8 @@ from edgekd.training.formats import Format, device_of, measure_step
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.norms import share_norms
-from edgekd.training.schedule import size_share
-from edgekd.training.settings import format_of, settle_format, total_steps, view_recipe
+from edgekd.training.schedule import GROWTH, size_share
+from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
 
@@ -64,12 +64,17 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     batches = _batches(job, ranks)
     _check_sizes(objective.deployed, job.config)
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
-    settled = ranks.from_first(lambda: settle_format(job.config, objective, first, report))
-    config = replace(settled, threads=job.config.threads)
+    _check_pieces(objective, first, job.config, ranks.world)
+
+    def settled() -> Training:
+        formed = settle_format(job.config, objective, first, report)
+        return settle_time(formed, objective, first, batches, len(job.data.val), report)
+
+    config = replace(ranks.from_first(settled), threads=job.config.threads)
     form = format_of(config)
     form.apply(objective)
     optimizer = make_optimizer(config, layers, ends_of(objective.deployed.backbone))
-    update = Update(objective, optimizer, config, form, _engine(objective, first, form, config))
+    update = Update(objective, optimizer, config, form, _engine(objective, first, form, config, report))
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = report
     job = replace(job, config=config)
@@ -114,37 +119,60 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
 
 
 def _check_sizes(network: Network, config: Training) -> None:
-    """Raise UsageError when images are to grow but the network takes one size only, as transformers do."""
+    """Raise UsageError when images are to grow but the network does not take each size, as transformers do not."""
     if config.progressive in (None, 1.0):
         return
     spec = network.spec
-    side = round(spec.input_size * size_share(0.0, config.progressive))
-    try:
-        with torch.no_grad():
-            network.backbone.eval()(torch.zeros(2, spec.channels, side, side, device=network.offset.device))
-    except Exception as error:  # each library has its own way to refuse a size
+    was_training = network.training
+    for start in (0.0, *(until for until, _ in GROWTH)):
+        side = round(spec.input_size * size_share(start, config.progressive))
+        try:
+            with torch.no_grad():
+                network.eval().backbone(torch.zeros(2, spec.channels, side, side, device=network.offset.device))
+        except Exception as error:  # each library has its own way to refuse a size
+            raise UsageError(
+                f"--progressive {config.progressive}: {spec.name} does not take images of {side} pixels",
+                "leave it out, or --progressive 1",
+            ) from error
+    network.train(was_training)
+
+
+def _check_pieces(objective: Objective, first: Batch, config: Training, world: int) -> None:
+    """Raise UsageError when so few images come at a time that the network's batch norms cannot learn from them."""
+    share = (config.batch_size or 1) // world
+    if config.sync_bn and config.accumulate > share:
         raise UsageError(
-            f"--progressive {config.progressive}: {spec.name} does not take images of {side} pixels",
-            "leave it out, or --progressive 1",
+            f"--accumulate {config.accumulate}: --sync-bn needs an image per piece, a process's share is {share}",
+            "a larger --batch-size, or fewer pieces",
+        )
+    if share // config.accumulate > 1:
+        return
+    try:
+        measure_step(Format(), objective, first.first(1), training_step(objective))
+    except ValueError as error:  # torch's batch norms, where a single value is left
+        raise UsageError(
+            f"{objective.deployed.spec.name} does not learn from one image at a time, as it gets with "
+            f"--batch-size {config.batch_size}, --accumulate {config.accumulate} and {world} process(es) ({error})",
+            "a larger --batch-size, or fewer pieces",
         ) from error
 
 
-def _engine(objective: Objective, batch: Batch, form: Format, config: Training) -> nn.Module:
+def _engine(objective: Objective, batch: Batch, form: Format, config: Training, report: Reporter) -> nn.Module:
     """What is called in training: the objective, shared among ranks where there are several."""
     ranks = everyone()
     if ranks.world == 1:
         return objective
     unused: list[bool] = []
+    plain_step = training_step(objective)
 
     def step(each: Batch) -> torch.Tensor:
-        loss = torch.stack(list(objective(each, 0.0).values())).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = plain_step(each)
         unused.append(any(each.requires_grad and each.grad is None for each in objective.parameters()))
-        return loss.detach()
+        return loss
 
     measure_step(form, objective, batch.first(8), step)
-    if config.sync_bn:
-        share_norms(objective)
+    if config.sync_bn and not share_norms(objective):
+        report.warn(f"--sync-bn: {objective.deployed.spec.name} has no two-dimensional batch norm to share")
     return ranks.engine(objective, has_unused=any(unused))
 
 
@@ -174,19 +202,16 @@ def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
     """Make the run folder, or find the state to go on from."""
     given = job.given
     if is_begun:
-        given = job.run.manifest()["given"]
-        known = job.run.manifest()["data"]["fingerprint"]
-        if known != job.data.fingerprint:
-            raise DataError(
-                f"{job.run.path}: its images are not those of {job.data.name} now",
-                "restore the images, or start anew with --overwrite",
-            )
+        before = job.run.manifest()
+        given = before["given"]
+        _check_unchanged(job, before)
         keeper.restore()
-    elif keeper.ranks.is_first:
-        clear(job.run.path)
     if not keeper.ranks.is_first:
         return
-    job.run.update(
+    if given["overwrite"] and not is_begun:
+        clear(job.run.path)
+    write = job.run.update if is_begun else job.run.begin
+    write(
         command=job.command,
         status="running",
         config=as_dict(job.config),
@@ -195,10 +220,41 @@ def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
         params=parameters(network),
         macs=macs(network),
         data=describe_data(job.data),
+        views=view_recipe(job.config).describe(),
         parents=job.parents,
         environment=environment(),
         processes=keeper.ranks.world,
     )
+
+
+def _check_unchanged(job: Job, before: dict[str, Any]) -> None:
+    """Raise DataError or CheckpointError when what the run was begun from is something else now."""
+    if before["data"]["fingerprint"] != job.data.fingerprint:
+        raise DataError(
+            f"{job.run.path}: its images are not those of {job.data.name} now",
+            "restore the images, or start anew with --overwrite",
+        )
+    if _sums(before["parents"]) != _sums(job.parents):
+        raise CheckpointError(
+            f"{job.run.path}: was begun with another {' or '.join(before['parents'])} than is there now",
+            "restore what it was begun with, or start anew with --overwrite",
+        )
+    views = view_recipe(job.config).describe()
+    if before.get("views", views) != views:
+        raise CheckpointError(
+            f"{job.run.path}: was begun by edgekd {before['edgekd']}, whose views of the images differ",
+            "finish it with that version, or start anew with --overwrite",
+        )
+
+
+def _sums(parents: Any) -> list[Any]:  # noqa: ANN401
+    """The hashes and shares in a manifest's parents: where they lie may change between machines, what they are not."""
+    if isinstance(parents, list):
+        return [found for each in parents for found in _sums(each)]
+    if not isinstance(parents, dict):
+        return []
+    own = [parents[name] for name in ("sha256", "plan", "weight") if name in parents]
+    return own + [found for name in sorted(parents) for found in _sums(parents[name])]
 
 
 def _finish(job: Job, network: Network, keeper: Keeper) -> Result:

@@ -1,5 +1,6 @@
 """From the options given to the ones really used: model defaults, cache's views, measured format, time limit."""
 
+import time
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -7,13 +8,18 @@ import torch
 
 from edgekd.config import Fit, Machine, Training, Views
 from edgekd.data.batch import Batch
+from edgekd.data.loader import Batches
 from edgekd.images.views import ViewRecipe
 from edgekd.models.defaults import Recipe
-from edgekd.ranks import own_cores, place
+from edgekd.ranks import own_cores
 from edgekd.report import Reporter
-from edgekd.training.formats import Format, choose_format, measure_step, trial_batch
+from edgekd.training.formats import Format, Step, choose_format, measure_step, trial_batch
 from edgekd.training.schedule import seconds_of, work_share
 from edgekd.training.update import Objective
+
+MARGIN = 1.1
+"""By how much a time limit's steps may be slower than in the trial."""
+BATCHES_TIMED = 2
 
 Config = TypeVar("Config", bound=Training)
 AnyViews = TypeVar("AnyViews", bound=Views)
@@ -83,24 +89,52 @@ def view_recipe(config: Views) -> ViewRecipe:
     )
 
 
-def settle_format(config: Config, objective: Objective, batch: Batch, report: Reporter) -> Config:
-    """Fix number format and layout, by measurement where they were left open."""
+def training_step(objective: Objective) -> Step:
+    """Forward and backward of an objective, for trials."""
 
-    def step(each: Batch) -> torch.Tensor:
-        loss = torch.stack(list(objective(each, 0.0).values())).sum()
+    def step(batch: Batch) -> torch.Tensor:
+        loss = torch.stack(list(objective(batch, 0.0).values())).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    form = choose_format(config, objective, batch, step, report)
-    fixed = replace(config, precision=form.precision, memory_format=form.memory_format)
+    return step
+
+
+def settle_format(config: Config, objective: Objective, batch: Batch, report: Reporter) -> Config:
+    """Fix number format and layout, by measurement where they were left open."""
+    form = choose_format(config, objective, batch, training_step(objective), report)
+    return replace(config, precision=form.precision, memory_format=form.memory_format)
+
+
+def settle_time(
+    config: Config, objective: Objective, batch: Batch, batches: Batches, val_images: int, report: Reporter
+) -> Config:
+    """Turn a time limit into the number of steps of `config.steps`, by timing steps and the making of batches.
+
+    `batch` is what a step computes at a time, on its device.
+    """
     if config.time_limit is None or config.steps is not None:
-        return fixed
-    images = -(-(config.batch_size or len(batch)) // place().world)
-    seconds = measure_step(form, objective, trial_batch(objective, batch, step), step).seconds_per_image * images
-    seconds *= work_share(config.progressive or 1.0)
-    steps = max(1, int(seconds_of(config.time_limit) / (seconds * 1.1)))
-    report.note(f"time limit {config.time_limit}: at most {steps} steps of {seconds * 1000:.0f} ms")
-    return replace(fixed, steps=steps)
+        return config
+    step = training_step(objective)
+    per_image = measure_step(format_of(config), objective, trial_batch(objective, batch, step), step).seconds_per_image
+    learning = per_image * -(-batches.images_per_step // batches.world) * work_share(config.progressive or 1.0)
+    making = _seconds_per_batch(batches)
+    # on a CPU both want the same cores
+    seconds = max(learning, making) if batch.canvas.is_cuda else learning + making
+    # a forward pass is a third of a step's work
+    validating = per_image / 3 * val_images / batches.world / batches.steps_per_epoch
+    steps = max(1, int(seconds_of(config.time_limit) / (MARGIN * (seconds + validating))))
+    report.note(f"time limit {config.time_limit}: at most {steps} steps of {(seconds + validating) * 1000:.0f} ms")
+    return replace(config, steps=steps)
+
+
+def _seconds_per_batch(batches: Batches) -> float:
+    coming = batches.starting_at(0)
+    next(coming)
+    started = time.perf_counter()
+    for _ in range(BATCHES_TIMED):
+        next(coming)
+    return (time.perf_counter() - started) / BATCHES_TIMED
 
 
 def format_of(config: Machine) -> Format:

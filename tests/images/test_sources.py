@@ -47,6 +47,12 @@ def test_val_and_test_are_each_their_own(tree: Tree) -> None:
     assert data.val.pixels.shape[0] == 6
 
 
+def test_a_limit_is_for_every_part(tree: Tree) -> None:
+    parts = {"train": {"cat": 9, "dog": 9}, "val": {"cat": 6, "dog": 6}, "test": {"cat": 5, "dog": 5}}
+    data = opened(tree(parts), limit=8)
+    assert [len(split) for split in (data.train, data.val, data.test)] == [8, 8, 8]
+
+
 def test_class_folders_alone_are_enough(tree: Tree) -> None:
     data = opened(tree({".": {"cat": 10, "dog": 10}}))
     assert data.classes == ("cat", "dog")

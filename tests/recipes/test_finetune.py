@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from edgekd.runs import Run
+
 STUDENT = "tiny-cnn-from-custom-student-pictures"
 
 
@@ -78,3 +80,38 @@ def test_a_start_that_no_epoch_beats_is_kept(cli: Any, copy: Path, quick: Any) -
     kept = load_file(copy / "runs" / "kept" / "model.safetensors")
     assert called.json["best_epoch"] == 0, called.err
     assert all(torch.equal(kept[name], start[name]) for name in start)
+
+
+def interrupted(place: Path, run: str) -> Path:
+    """The run as if it had been stopped before its first save."""
+    found = Run(place / "runs" / run)
+    found.update(status="interrupted")
+    shutil.rmtree(found.last.parent)
+    return found.path
+
+
+def test_a_resumed_run_keeps_its_start(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("finetune", "--name", "tuned", *quick).code == 0
+    run = interrupted(copy, "tuned")
+    before = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").unlink()
+    assert cli("distill", *quick, "--seed", 5, "--name", "newer").code == 0
+    assert cli("finetune", "--name", "tuned", "--resume").code == 0
+    assert (run / "model.safetensors").read_bytes() == before
+    assert json.loads((run / "manifest.json").read_text())["parents"]["start"]["run"] == f"runs/{STUDENT}"
+
+
+def test_a_start_that_was_made_anew_is_not_gone_on_from(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("finetune", "--name", "tuned", *quick).code == 0
+    interrupted(copy, "tuned")
+    assert cli("distill", *quick, "--seed", 5, "--name", STUDENT, "--overwrite").code == 0
+    called = cli("finetune", "--name", "tuned", "--resume")
+    assert called.code == 3 and "another start" in called.err and "--overwrite" in called.err
+
+
+def test_other_views_than_the_run_was_begun_with_are_told(cli: Any, copy: Path, quick: Any) -> None:
+    assert cli("finetune", "--name", "tuned", *quick).code == 0
+    run = Run(interrupted(copy, "tuned"))
+    run.update(views=run.manifest()["views"] | {"version": 1})
+    called = cli("finetune", "--name", "tuned", "--resume")
+    assert called.code == 3 and "views of the images differ" in called.err

@@ -6,6 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from edgekd.runs import file_sum
+
 OWN_NET = """
 from torch import nn
 
@@ -125,3 +127,59 @@ def test_cuda_without_a_device_is_told(cli: Any, folder: Path, quick: Any) -> No
         pytest.skip("there is a CUDA device")
     called = cli("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--torch-device", "cuda")
     assert called.code == 4 and "CUDA" in called.err
+
+
+def test_given_weights_are_known_by_their_content(cli: Any, folder: Path, quick: Any, tmp_path: Path) -> None:
+    options = ("train-teacher", "--model", "custom-student", "--data", folder, *quick, "--json")
+    first = cli(*options, "--name", "first").json
+    weights = tmp_path / first["run"] / "model.safetensors"
+    parents = cli(*options, "--name", "second", "--weights", weights).json["parents"]
+    assert parents == {"weights": str(weights), "sha256": file_sum(weights)}
+
+
+def test_a_dry_run_is_one_process(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    called = cli("distill", "--dry-run")
+    assert called.code == 2 and "distill --dry-run: runs in one process" in called.err
+
+
+PICKY = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.first = nn.Conv2d(channels, 8, 3, 2)
+        self.last = nn.Linear(8, classes)
+
+    def forward(self, x):
+        if x.shape[-1] % 16:
+            raise RuntimeError("sides are multiples of 16")
+        return self.last(self.first(x).relu().mean((2, 3)))
+"""
+
+
+def test_a_size_on_the_way_that_a_network_does_not_take_is_told_first(
+    cli: Any, folder: Path, quick: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(PICKY)
+    called = cli("train-teacher", "--model", "./net.py:Net", "--data", folder, *quick, "--progressive", 0.5)
+    assert called.code == 2 and "does not take images of 24 pixels" in called.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--batch-size", 1), "does not learn from one image at a time"),
+        (("--batch-size", 9, "--accumulate", 5), "does not learn from one image at a time"),
+        (("--batch-size", 9, "--accumulate", 10, "--sync-bn"), "--sync-bn needs an image per piece"),
+    ],
+)
+def test_too_few_images_for_batch_norm_are_told(
+    cli: Any, folder: Path, quick: Any, tmp_path: Path, options: tuple[object, ...], words: str
+) -> None:
+    called = cli("train-teacher", "--model", "rescnn-4", "--data", folder, *quick[:-2], *options)
+    assert called.code == 2 and words in called.err
+    assert not (tmp_path / "runs").exists()
