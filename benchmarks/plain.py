@@ -58,6 +58,7 @@ def plain_network(name: str, data: ImageData, device: str) -> Network:
             module.__class__ = type(module).__base__
         if isinstance(module, nn.Dropout | nn.LeakyReLU):
             module.inplace = False
+    assert network.spec.input_size == data.canvas, "the plain loop does not resize"
     return network.train().to(device)
 
 

@@ -53,9 +53,9 @@ def plain(config: TrainTeacher, data: ImageData) -> float:
             group["lr"] = rate * one_cycle(step / steps, config.warmup)
         rows = order[step % per_epoch * batch :][:batch]
         turned = (torch.rand(len(rows)) < 0.5)[:, None, None, None]
-        batch = torch.where(turned, images[rows].flip(3), images[rows])
+        shown = torch.where(turned, images[rows].flip(3), images[rows])
         loss = F.cross_entropy(
-            plain_logits(network, batch), targets[rows], label_smoothing=config.label_smoothing or 0.0
+            plain_logits(network, shown), targets[rows], label_smoothing=config.label_smoothing or 0.0
         )
         optimizer.zero_grad()
         loss.backward()

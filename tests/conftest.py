@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +80,19 @@ Cli = Callable[..., Called]
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Call `edgekd` with these arguments in an empty working folder."""
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """Call `edgekd` with these arguments in an empty working folder; signals are answered as before afterwards."""
     monkeypatch.chdir(tmp_path)
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
     def call(*arguments: object) -> Called:
         code = main([str(each) for each in arguments])
         captured = capsys.readouterr()
         return Called(code, captured.out, captured.err)
 
-    return call
+    yield call
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 QUICK = ("--threads", 1, "--precision", "fp32", "--memory-format", "channels-last", "--epochs", 1, "--batch-size", 9)

@@ -14,6 +14,8 @@ from edgekd.images.imageset import Split
 from edgekd.images.mixture import mix, own_share
 from edgekd.images.views import ViewRecipe
 
+ORDER = 2
+"""Version of the order of images; to be raised when `epoch_order` or the making of batches from it changes."""
 PLAIN = -1
 """The view number of the unvaried canvas."""
 

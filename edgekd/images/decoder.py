@@ -15,6 +15,7 @@ from edgekd.errors import DataError
 from edgekd.images.canvas import BadImage, decode, measure, strict_pillow
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter
+from edgekd.runs import available_cores
 
 _TASK = 32
 """Files per task of the pool: small files cost less than handing them over one by one."""
@@ -94,9 +95,12 @@ def read(path: str) -> bytes:
 
 
 @contextmanager
-def threads() -> Iterator[ThreadPoolExecutor]:
-    """A pool that drops what has not begun when it is left early, so that Ctrl-C and errors do not wait."""
-    pool = ThreadPoolExecutor(own_cores())
+def threads(count: int | None = None) -> Iterator[ThreadPoolExecutor]:
+    """A pool of so many threads, else of all cores: data sets are opened by one process at a time.
+
+    It drops what has not begun when it is left early, so that Ctrl-C and errors do not wait.
+    """
+    pool = ThreadPoolExecutor(count or available_cores())
     try:
         with strict_pillow():
             yield pool
@@ -121,7 +125,7 @@ class Files:
         """The canvases of these rows; raises DataError when a file has gone bad since it was listed."""
         canvases = np.empty((len(rows), *self.shape[1:]), np.uint8)
         wanted = [self.paths[row] for row in rows.tolist()]
-        with threads() as pool:
+        with threads(own_cores()) as pool:
             for place, canvas in enumerate(pool.map(self._decode_one, wanted)):
                 canvases[place] = canvas
         return canvases

@@ -83,7 +83,7 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
 def _source(name: str, config: options.CacheLogits | options.Distill) -> dict[str, Any]:
     """What the weights are, so that the same are not adopted twice."""
     path = config.teacher_weights
-    if path is None or not path.is_file():
+    if path is None:
         return {"weights": f"timm's pretrained {resolve(name)}"}
     return {"weights": str(path), "sha256": file_sum(path)}
 

@@ -1,6 +1,7 @@
 """`edgekd train-teacher`: a network learns labels."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -38,9 +39,9 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     network = _network(config, data, report)
     config = settle(config, recipe_for(network.spec.name), len(data.train))
     objective = Supervised(network, config.label_smoothing or 0.0)
-    parents = {"weights": f"timm's pretrained {network.spec.name}"} if config.pretrained else {}
+    parents: dict[str, Any] = {"weights": f"timm's pretrained {network.spec.name}"} if config.pretrained else {}
     if config.weights is not None:
-        parents = {"weights": str(config.weights), "sha256": file_sum(config.weights)}
+        parents = {"weights": {"file": str(config.weights), "sha256": file_sum(config.weights)}}
     job = Job("train-teacher", config, data, place, parents, given)
     return train(job, objective, [LayerRate(list(objective.parameters()), 1.0)], report)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgekd.config import Training
 from edgekd.data.batch import Batch
-from edgekd.data.loader import Batches
+from edgekd.data.loader import ORDER, Batches
 from edgekd.declaration import as_dict
 from edgekd.errors import CheckpointError, DataError, Interrupted, UsageError
 from edgekd.images.imageset import ImageData
@@ -101,17 +101,20 @@ def _note_interruption(run: Run, ranks: Ranks) -> None:
 def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     """The job with this process's threads, and whether its run was begun before; the same on every rank.
 
-    Raises UsageError when the processes do not do the same, or have not an image each.
+    Raises UsageError when the processes do not do the same, or have not an image each; what _check_unchanged raises.
     """
     is_begun = job.run.is_there and job.given["resume"]
-    options = {name: value for name, value in as_dict(job.config).items() if name != "threads"}
-    ranks.check_alike(options | {"set of images": job.data.fingerprint, "run to go on with": is_begun})
+    facts = {name: value for name, value in as_dict(job.config).items() if name != "threads"}
+    facts |= {"set of images": job.data.fingerprint, "run to go on with": is_begun}
+    ranks.check_alike(facts | {"teacher, cache or start": _sums(job.parents)})
     if (job.config.batch_size or 1) < ranks.world:
         raise UsageError(
             f"--batch-size {job.config.batch_size}: fewer images than processes ({ranks.world})",
             "it counts the images of all processes together: give more of them, or start fewer processes",
         )
     manifest = job.run.manifest() if is_begun else {}
+    if is_begun:
+        _check_unchanged(job, manifest)
     asked = (job.given.get("threads"), manifest.get("given", {}).get("threads"))
     if is_begun and manifest.get("processes", 1) != ranks.world and asked == (None, None):
         job = replace(job, config=replace(job.config, threads=own_cores()))
@@ -140,21 +143,24 @@ def _check_sizes(network: Network, config: Training) -> None:
 def _check_pieces(objective: Objective, first: Batch, config: Training, world: int) -> None:
     """Raise UsageError when so few images come at a time that the network's batch norms cannot learn from them."""
     share = (config.batch_size or 1) // world
-    if config.sync_bn and config.accumulate > share:
+    if config.sync_bn and world > 1 and config.accumulate > share:
         raise UsageError(
             f"--accumulate {config.accumulate}: --sync-bn needs an image per piece, a process's share is {share}",
             "a larger --batch-size, or fewer pieces",
         )
     if share // config.accumulate > 1:
         return
+    network = objective.deployed
+    network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
     try:
         measure_step(Format(), objective, first.first(1), training_step(objective))
     except ValueError as error:  # torch's batch norms, where a single value is left
         raise UsageError(
-            f"{objective.deployed.spec.name} does not learn from one image at a time, as it gets with "
+            f"{network.spec.name} does not learn from one image at a time, as it gets with "
             f"--batch-size {config.batch_size}, --accumulate {config.accumulate} and {world} process(es) ({error})",
             "a larger --batch-size, or fewer pieces",
         ) from error
+    network.training_side = None
 
 
 def _engine(objective: Objective, batch: Batch, form: Format, config: Training, report: Reporter) -> nn.Module:
@@ -202,9 +208,7 @@ def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
     """Make the run folder, or find the state to go on from."""
     given = job.given
     if is_begun:
-        before = job.run.manifest()
-        given = before["given"]
-        _check_unchanged(job, before)
+        given = job.run.manifest()["given"]
         keeper.restore()
     if not keeper.ranks.is_first:
         return
@@ -220,7 +224,7 @@ def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
         params=parameters(network),
         macs=macs(network),
         data=describe_data(job.data),
-        views=view_recipe(job.config).describe(),
+        views=_describe_views(job.config),
         parents=job.parents,
         environment=environment(),
         processes=keeper.ranks.world,
@@ -234,17 +238,22 @@ def _check_unchanged(job: Job, before: dict[str, Any]) -> None:
             f"{job.run.path}: its images are not those of {job.data.name} now",
             "restore the images, or start anew with --overwrite",
         )
-    if _sums(before["parents"]) != _sums(job.parents):
+    changed = [name for name, was in before["parents"].items() if _sums(was) != _sums(job.parents.get(name))]
+    if changed:
         raise CheckpointError(
-            f"{job.run.path}: was begun with another {' or '.join(before['parents'])} than is there now",
+            f"{job.run.path}: was begun with another {' and '.join(changed)} than there is now",
             "restore what it was begun with, or start anew with --overwrite",
         )
-    views = view_recipe(job.config).describe()
-    if before.get("views", views) != views:
+    if before.get("views") != _describe_views(job.config):
         raise CheckpointError(
-            f"{job.run.path}: was begun by edgekd {before['edgekd']}, whose views of the images differ",
-            "finish it with that version, or start anew with --overwrite",
+            f"{job.run.path}: was begun with other views or another order of the images than this edgekd makes",
+            "finish it with the edgekd that began it, or start anew with --overwrite",
         )
+
+
+def _describe_views(config: Training) -> dict[str, Any]:
+    """What the training shows of the images, and when."""
+    return view_recipe(config).describe() | {"order": ORDER}
 
 
 def _sums(parents: Any) -> list[Any]:  # noqa: ANN401

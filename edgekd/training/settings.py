@@ -122,14 +122,19 @@ def settle_time(
     # on a CPU both want the same cores
     seconds = max(learning, making) if batch.canvas.is_cuda else learning + making
     # a forward pass is a third of a step's work
-    validating = per_image / 3 * val_images / batches.world / batches.steps_per_epoch
-    steps = max(1, int(seconds_of(config.time_limit) / (MARGIN * (seconds + validating))))
-    report.note(f"time limit {config.time_limit}: at most {steps} steps of {(seconds + validating) * 1000:.0f} ms")
+    per_val_image = per_image / 3 + making * batches.world / batches.images_per_step
+    validating = per_val_image * val_images / batches.world
+    # the last epoch is validated whether or not it is whole
+    left = seconds_of(config.time_limit) / MARGIN - validating
+    seconds += validating / batches.steps_per_epoch
+    steps = max(1, int(left / seconds))
+    report.note(f"time limit {config.time_limit}: at most {steps} steps of {seconds * 1000:.0f} ms")
     return replace(config, steps=steps)
 
 
 def _seconds_per_batch(batches: Batches) -> float:
-    coming = batches.starting_at(0)
+    # of the second epoch: the first may show the plain view, which costs less
+    coming = batches.starting_at(batches.steps_per_epoch)
     next(coming)
     started = time.perf_counter()
     for _ in range(BATCHES_TIMED):

@@ -104,6 +104,8 @@ def test_batch_norm_over_all_processes_is_that_of_one(cli: Any, place: Path, fol
     for name, more in (("shared", ["--sync-bn"]), ("own", [])):
         assert torchrun(*command, "--name", name, *more).returncode == 0
     assert distance("one", "shared") < 1e-5 < distance("one", "own")
+    refused = torchrun(*command, "--name", "few", "--sync-bn", "--accumulate", 5)
+    assert refused.stderr.count("error:") == 1 and "an image per piece, a process's share is 4" in refused.stderr
 
 
 @pytest.mark.slow

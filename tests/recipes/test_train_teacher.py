@@ -134,7 +134,7 @@ def test_given_weights_are_known_by_their_content(cli: Any, folder: Path, quick:
     first = cli(*options, "--name", "first").json
     weights = tmp_path / first["run"] / "model.safetensors"
     parents = cli(*options, "--name", "second", "--weights", weights).json["parents"]
-    assert parents == {"weights": str(weights), "sha256": file_sum(weights)}
+    assert parents == {"weights": {"file": str(weights), "sha256": file_sum(weights)}}
 
 
 def test_a_dry_run_is_one_process(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_a_size_on_the_way_that_a_network_does_not_take_is_told_first(
     [
         (("--batch-size", 1), "does not learn from one image at a time"),
         (("--batch-size", 9, "--accumulate", 5), "does not learn from one image at a time"),
-        (("--batch-size", 9, "--accumulate", 10, "--sync-bn"), "--sync-bn needs an image per piece"),
+        (("--batch-size", 9, "--accumulate", 9, "--progressive", 0.5), "does not learn from one image at a time"),
     ],
 )
 def test_too_few_images_for_batch_norm_are_told(
