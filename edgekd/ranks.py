@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from edgekd.runs import available_cores
+from edgekd.cores import available_cores
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ Cell = str | int | float | bool | None
 class Progress(Protocol):
     """A running stage: how far it is and what it last measured."""
 
-    def advance(self, steps: int = 1) -> None:
-        """Count `steps` more units as done."""
+    def advance(self, steps: int = 1, *, before: bool = False) -> None:
+        """Count `steps` more units as done; those done `before` this process began tell nothing of its speed."""
 
     def show(self, **values: float) -> None:
         """Put these latest figures beside the bar."""
@@ -85,7 +85,7 @@ class Silent:
 
 
 class _Unseen:
-    def advance(self, steps: int = 1) -> None:
+    def advance(self, steps: int = 1, *, before: bool = False) -> None:
         """Nothing to show."""
 
     def show(self, **values: float) -> None:

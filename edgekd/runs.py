@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import __version__
+from edgekd.cores import available_cores
 from edgekd.errors import BadInput, CheckpointError, DataError, UsageError, nearest
 
 FORMAT = 1
@@ -153,6 +154,14 @@ class Run:
             )
         return found
 
+    def data_options(self) -> dict[str, Any] | None:
+        """The options that reopen its data; None where there is no manifest, or one that is not edgekd's."""
+        try:
+            options = read_json(self.path / "manifest.json", CheckpointError)["data"]["options"]
+        except (CheckpointError, KeyError, TypeError):
+            return None
+        return options if isinstance(options, dict) and isinstance(options.get("data"), str) else None
+
     def begin(self, **facts: Any) -> None:  # noqa: ANN401
         """Write the first manifest; raises UsageError when another process was faster since `claim`."""
         if not write_once(self.path / "manifest.json", _json_text(_HEAD | facts)):
@@ -213,8 +222,12 @@ def check_writable(path: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove a folder so that a kill leaves it whole or gone."""
-    if folder.exists():
+    """Remove a folder so that a kill leaves it whole or gone; of a link to one, the link."""
+    for left in folder.parent.glob(f".{folder.name}.*.old"):  # an earlier call was killed
+        shutil.rmtree(left, ignore_errors=True)
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
         doomed = folder.with_name(f".{folder.name}.{time.time_ns()}.old")
         folder.rename(doomed)
         shutil.rmtree(doomed)
@@ -281,6 +294,11 @@ def data_name(data: str | None) -> str:
     )
 
 
+def same_data(given: str, known: str) -> bool:
+    """Whether two values of --data mean the same set or folder."""
+    return given == known or str(Path(given).expanduser().resolve()) == str(Path(known).resolve())
+
+
 def environment() -> dict[str, Any]:
     """Versions and machine, for manifests."""
     packages = ("torch", "torchvision", "timm", "numpy", "pillow", "onnx", "onnxruntime")
@@ -295,17 +313,3 @@ def environment() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": available_cores(),
     }
-
-
-def available_cores() -> int:
-    """The cores this process may use, a container's CPU quota counted."""
-    with suppress(OSError):
-        return cores_within(Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii", errors="replace"))
-    return cores_within("")
-
-
-def cores_within(quota: str) -> int:
-    """The cores this process may use within what `cpu.max` of its control group says ("max" or "" for no limit)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    found = re.match(r"([1-9][0-9]{0,15}) ([1-9][0-9]{0,15})\s*$", quota)
-    return max(1, min(cores, round(int(found[1]) / int(found[2])))) if found else cores

@@ -1,9 +1,9 @@
 import pytest
 
 from edgekd.config import CacheLogits, share_of
+from edgekd.cores import available_cores
 from edgekd.errors import UsageError
 from edgekd.ranks import Place, own_cores, place
-from edgekd.runs import available_cores
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 

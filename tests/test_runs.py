@@ -116,3 +116,17 @@ def test_of_two_that_claimed_a_run_one_begins_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists already"):
         second.begin(status="running", whose="second")
     assert first.manifest()["whose"] == "first"
+
+
+def test_of_a_link_the_link_is_cleared(tmp_path: Path) -> None:
+    finished(tmp_path / "elsewhere", "mine")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "mine")
+    clear(tmp_path / "link")
+    assert not (tmp_path / "link").exists() and Run(tmp_path / "elsewhere" / "mine").is_there
+
+
+def test_what_a_killed_call_left_is_cleared_too(tmp_path: Path) -> None:
+    finished(tmp_path, "mine")
+    finished(tmp_path, ".mine.17.old")
+    clear(tmp_path / "mine")
+    assert list(tmp_path.iterdir()) == []

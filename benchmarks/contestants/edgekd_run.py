@@ -39,7 +39,7 @@ class _Steps:
     def __init__(self, watching: Watching, title: str) -> None:
         self.watching, self.is_training = watching, title == "training"
 
-    def advance(self, steps: int = 1) -> None:
+    def advance(self, steps: int = 1, *, before: bool = False) -> None:
         """Note the first real step."""
         if self.is_training and steps and not self.watching.first_step_s:
             self.watching.first_step_s = time.time() - self.watching.started

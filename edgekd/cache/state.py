@@ -80,6 +80,12 @@ def read_state(folder: Path) -> State:
     return State(folder, plan, parts, views, sealed, tuple(shards), tuple(missing_shards(folder, shards)))
 
 
+def views_to_have(folder: Path, plan: Plan, wanted: int | None) -> int:
+    """Views of the cache once it is filled: those there, more when more are `wanted`, else those asked for at first."""
+    there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
+    return max(there, wanted or there or views_asked(folder) or plan.first_views or 1)
+
+
 def views_asked(folder: Path) -> int:
     """The views that the log says are wanted, 0 where it does not."""
     return int(([row["views"] for row in read_lines(folder / "log.jsonl") if "views" in row] or [0])[-1])

@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -43,9 +44,8 @@ def _onnx_or(name: str) -> Callable[[Any], str]:
     def chosen_recipe(chosen: Any) -> str:  # noqa: ANN401
         file = Path(chosen.model or "")
         data = getattr(chosen, "data", None)
-        beside = Run(file.parent)
-        if data is None and file.suffix == ".onnx" and beside.is_there:
-            data = beside.manifest()["data"]["options"]["data"]
+        if data is None and name == "evaluate" and file.suffix == ".onnx":
+            data = (Run(file.parent).data_options() or {}).get("data")
         needs_torch = name == "evaluate" and data in config.TORCHVISION_SETS
         return f"{name}_onnx" if file.suffix == ".onnx" and not needs_torch else name
 
@@ -138,7 +138,8 @@ def _carry_out(name: str, given: options.Given) -> None:
             raise UsageError(f"edgekd {what}: runs in one process", "start it without torchrun")
         result = _load(row.recipe(chosen)).run(chosen, console if place().is_first else Silent())
         if place().is_first:
-            console.result(result)
+            with _reader_may_go():
+                console.result(result)
     except (EdgekdError, OSError, KeyboardInterrupt) as error:
         problem = _in_words(error, row)
         if problem is None:
@@ -193,6 +194,15 @@ def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401
     return error.exit_code
 
 
+@contextmanager
+def _reader_may_go() -> Iterator[None]:
+    """The reader of our stdout has gone (`| head`): no error of ours. What Python still holds back goes nowhere."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _terminate(number: int, _frame: FrameType | None) -> None:
     # Not an Exception: code that answers any error of a library must not swallow it.
     raise KeyboardInterrupt(number)
@@ -202,8 +212,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code (see errors.py)."""
     signal.signal(signal.SIGTERM, _terminate)
     given = sys.argv[1:] if arguments is None else arguments
+    code: Any = 0
     try:
-        code = application(given)(given, standalone_mode=False, prog_name="edgekd")
+        with _reader_may_go():
+            code = application(given)(given, standalone_mode=False, prog_name="edgekd")
     except _Finished as finished:
         return finished.code
     except typer.Abort:
@@ -211,10 +223,6 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         problem = UsageError(error.format_message(), "edgekd --help, or edgekd COMMAND --help, lists what there is")
         return _told(problem, _console("--json" in given), debug=False)
-    except BrokenPipeError:
-        # The reader of our stdout has gone (`| head`): no error of ours. What Python still holds back goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:
         # A bug that all processes have needs one traceback only.
         if _may_speak():

@@ -122,9 +122,12 @@ class _Bar:
         self.bar = bar
         self.task = task
 
-    def advance(self, steps: int = 1) -> None:
+    def advance(self, steps: int = 1, *, before: bool = False) -> None:
         """Move the bar."""
-        self.bar.advance(self.task, steps)
+        if before:
+            self.bar.reset(self.task, completed=steps)
+        else:
+            self.bar.advance(self.task, steps)
 
     def show(self, **values: float) -> None:
         """Put the figures behind the bar."""
@@ -140,19 +143,22 @@ class _Lines:
         self.total = total
         self.unit = unit
         self.silent = silent
-        self.done = 0
+        self.done = self.before = 0
         self.started = self.spoken = time.monotonic()
 
-    def advance(self, steps: int = 1) -> None:
+    def advance(self, steps: int = 1, *, before: bool = False) -> None:
         """Count, and speak when it is time to."""
         self.done += steps
+        if before:
+            self.before += steps
+            return
         now = time.monotonic()
         if self.silent or now - self.spoken < SECONDS_BETWEEN_LINES:
             return
         self.spoken = now
         text = f"{self.title}: {self.done} {self.unit}"
         if self.total:
-            seconds = (now - self.started) / self.done * (self.total - self.done)
+            seconds = (now - self.started) / (self.done - self.before) * (self.total - self.done)
             text = f"{self.title}: {self.done} of {self.total} {self.unit}, about {seconds:.0f} s left"
         self.console.note(text)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.cores import available_cores
 from edgekd.errors import CheckFailed
 from edgekd.profiling.session import open_session
-from edgekd.runs import available_cores
 
 BATCH = 64
 

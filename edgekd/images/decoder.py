@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.cores import available_cores
 from edgekd.errors import DataError
 from edgekd.images.canvas import BadImage, decode, measure, strict_pillow
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter
-from edgekd.runs import available_cores
 
 _TASK = 32
 """Files per task of the pool: small files cost less than handing them over one by one."""

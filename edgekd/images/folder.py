@@ -36,7 +36,7 @@ def find_splits(root: Path) -> dict[str, Path]:
 
     Raises DataError when there is no such folder or nothing in it.
     """
-    names = {path.name for path in _folders(root)}
+    names = {path.name for path in visible_folders(root)}
     splits: dict[str, Path] = {name: root / name for name in ("train", "val", "test") if name in names}
     if "train" in splits:
         return splits
@@ -49,7 +49,7 @@ def find_splits(root: Path) -> dict[str, Path]:
 
 def read_tree(root: Path) -> Tree:
     """List one split's folder; raises DataError for a class folder without images or no class at all."""
-    classes = tuple(path.name for path in _folders(root) if path.name != UNLABELLED_FOLDER)
+    classes = tuple(path.name for path in visible_folders(root) if path.name != UNLABELLED_FOLDER)
     if not classes:
         raise DataError(f"{root}: no class folders there", _LAYOUT)
     labelled = [
@@ -101,7 +101,7 @@ def _images_of_class(folder: Path) -> list[tuple[str, str]]:
     return paths
 
 
-def _folders(root: Path) -> list[Path]:
+def visible_folders(root: Path) -> list[Path]:
     """The visible folders in `root`, sorted by name."""
     try:
         found = [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()]

@@ -1,6 +1,6 @@
 """Accuracy and parity on this machine, in numpy: int8 kernels differ from CPU to CPU, so it is worth a look."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import CheckpointError, DataError, nearest
-from edgekd.images.canvas import SUFFIXES, BadImage, decode, strict_pillow
-from edgekd.profiling.feeds import read_sample
+from edgekd.images.canvas import BadImage, decode, strict_pillow
+from edgekd.images.folder import visible_folders, walk
+from edgekd.profiling.feeds import logits_of, read_sample
 from edgekd.profiling.preprocessing import prepare
-from edgekd.profiling.session import plain_words
 
 BATCH = 100
 
@@ -20,7 +20,7 @@ def check_parity(session: Any, sample: Path) -> dict[str, Any]:  # noqa: ANN401
     """The export's own sample run here: how far its logits are off, and how often the top class agrees."""
     arrays = read_sample(sample)
     expected = arrays["logits"]
-    found = np.concatenate([_run(session, rows, sample) for rows in _batches(session, arrays["inputs"])])
+    found = logits_of(session, arrays["inputs"], sample)
     if not np.isfinite(found).all():
         raise CheckpointError(
             f"{sample}: the model answers it with values that are no numbers", "train or export again"
@@ -48,7 +48,7 @@ def measure_accuracy(session: Any, record: dict[str, Any], images: Path) -> dict
         part = files[start : start + BATCH]
         canvases = np.stack([_canvas(path, record) for path, _ in part])
         inputs = prepare(canvases, record["input_size"], record["mean"], record["std"])
-        logits = np.concatenate([_run(session, rows, images) for rows in _batches(session, inputs)])
+        logits = logits_of(session, inputs, images)
         targets = np.array([target for _, target in part])[:, None]
         ranked = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         top1 += int((ranked[:, :1] == targets).sum())
@@ -62,11 +62,11 @@ def list_images(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     if not root.is_dir():
         raise DataError(f"{folder}: no such folder", "give a folder with <class>/* images")
     found = []
-    for place in sorted(each for each in root.iterdir() if each.is_dir()):
+    for place in visible_folders(root):
         if place.name not in classes:
             raise DataError(f"{place}: the model has no class {place.name}", nearest(place.name, classes))
         target = list(classes).index(place.name)
-        found += [(path, target) for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        found += [(Path(path), target) for path, _ in sorted(walk(place))]
     if not found:
         raise DataError(f"{root}: no images in class folders there", "give a folder with <class>/* images")
     return found
@@ -78,34 +78,3 @@ def _canvas(path: Path, record: dict[str, Any]) -> NDArray[np.uint8]:
             return decode(path.read_bytes(), record["canvas"], record["channels"])
     except (BadImage, OSError) as error:
         raise DataError(f"{path}: cannot be used ({error})", "mend it or take it away") from error
-
-
-def _batches(session: Any, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:  # noqa: ANN401
-    """Rows as the model takes them: all at once, or in its own fixed batch."""
-    fixed = session.get_inputs()[0].shape[0]
-    size = fixed if isinstance(fixed, int) and fixed > 0 else len(inputs)
-    if len(inputs) % size:
-        raise CheckpointError(
-            f"the model's batch is fixed at {size}, which does not divide {len(inputs)} images",
-            "export it with a dynamic batch",
-        )
-    for start in range(0, len(inputs), size):
-        yield inputs[start : start + size]
-
-
-def _run(session: Any, rows: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
-    """Logits `[n, classes]`; raises CheckpointError where the model does not take such rows."""
-    given = session.get_inputs()[0]
-    kind = np.float16 if given.type == "tensor(float16)" else np.float32
-    try:
-        logits: NDArray[np.float32] = np.asarray(session.run(None, {given.name: rows.astype(kind)})[0], np.float32)
-    except Exception as error:  # ONNX Runtime's own exceptions share no base class
-        raise CheckpointError(
-            f"{source}: the model does not run on these {list(rows.shape)} inputs ({plain_words(error)})",
-            "the sample and the metadata must be of this model: export it again",
-        ) from error
-    if logits.ndim != 2:
-        raise CheckpointError(
-            f"{source}: the model answers with {list(logits.shape)}, not a row of logits each", "give a classifier"
-        )
-    return logits

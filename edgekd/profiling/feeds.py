@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import CheckpointError
+from edgekd.profiling.session import plain_words
 
 Feed = dict[str, NDArray[Any]]
 
@@ -163,3 +164,35 @@ def _fault(arrays: dict[str, NDArray[Any]]) -> str | None:
             return f"its {name} are not all numbers"
     counts = [len(arrays[name]) for name in SAMPLED]
     return None if len(set(counts)) == 1 else "it has {} inputs, {} logits, {} labels".format(*counts)
+
+
+def logits_of(session: Any, inputs: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
+    """Logits [n, classes] of prepared images [n, ...]; a fixed batch is filled up by repeating the last one.
+
+    Raises CheckpointError naming `source` where the model does not take such images, or is no classifier.
+    """
+    fixed = session.get_inputs()[0].shape[0]
+    size = fixed if isinstance(fixed, int) and fixed > 0 else len(inputs)
+    found = []
+    for start in range(0, len(inputs), size):
+        part = inputs[start : start + size]
+        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+        found.append(_run(session, filled, source)[: len(part)])
+    return np.concatenate(found)
+
+
+def _run(session: Any, rows: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
+    given = session.get_inputs()[0]
+    kind = np.float16 if given.type == "tensor(float16)" else np.float32
+    try:
+        logits: NDArray[np.float32] = np.asarray(session.run(None, {given.name: rows.astype(kind)})[0], np.float32)
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        raise CheckpointError(
+            f"{source}: the model does not run on these {list(rows.shape)} inputs ({plain_words(error)})",
+            "the sample and the metadata must be of this model: export it again",
+        ) from error
+    if logits.ndim != 2:
+        raise CheckpointError(
+            f"{source}: the model answers with {list(logits.shape)}, not a row of logits each", "give a classifier"
+        )
+    return logits

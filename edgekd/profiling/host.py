@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.runs import cores_within
+from edgekd.cores import cores_within
 
 PARTS = {
     "0xd03": "Cortex-A53",

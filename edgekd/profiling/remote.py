@@ -22,10 +22,10 @@ from edgekd.config import Profile
 from edgekd.declaration import as_dict
 from edgekd.errors import CheckpointError, EdgekdError, MissingDependency, UsageError
 from edgekd.profiling.baseline import read_baseline
-from edgekd.profiling.child import PACKAGE_ROOT, Child
+from edgekd.profiling.child import PACKAGE_ROOT
 from edgekd.profiling.devices import find_device, folder
 from edgekd.profiling.measuring import Subject
-from edgekd.profiling.subjects import SAMPLE, check_images, find_subjects, open_subject
+from edgekd.profiling.subjects import SAMPLE, find_images, find_subjects, open_subject
 from edgekd.report import Reporter
 
 MEGABYTE = 1_000_000
@@ -45,7 +45,7 @@ def survey_remotely(config: Profile, report: Reporter) -> dict[str, Any]:
     if config.on is None or config.on.startswith("-"):
         raise UsageError(f"--on {config.on}: no host", "for example --on pi@raspberrypi")
     subjects = find_subjects(config.models, config.runs)
-    images = _images(config.images, subjects) if config.images else []
+    images = find_images(config.images, subjects) if config.images else []
     with tempfile.TemporaryFile() as archive:
         _pack(archive, config, subjects, images)
         of_images = f", {len(images):,} images among it" if images else ""
@@ -56,15 +56,6 @@ def survey_remotely(config: Profile, report: Reporter) -> dict[str, Any]:
         if model["accuracy"]:
             model["accuracy"]["folder"] = str(config.images)
     return found | {"on": config.on}
-
-
-def _images(folder: Path, subjects: Sequence[Subject]) -> list[Path]:
-    """The files that accuracy is measured on, listed by a child: this process loads neither numpy nor Pillow."""
-    check_images(folder, subjects)
-    classes = (subjects[0].file.record or {})["classes"]
-    with Child("edgekd.profiling.inspector") as child:
-        found = child.ask(kind="images", path="", threads=1, images=str(folder), classes=classes)
-    return [Path(each) for each in found["files"]]
 
 
 def _pack(stream: IO[bytes], config: Profile, subjects: Sequence[Subject], images: Sequence[Path]) -> None:

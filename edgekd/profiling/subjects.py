@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgekd import runs
 from edgekd.errors import CheckpointError, DataError, nearest
+from edgekd.profiling.child import Child
 from edgekd.profiling.measuring import Subject
 from edgekd.profiling.modelfile import read_model
 from edgekd.profiling.record import needed_for_images
@@ -34,12 +35,19 @@ def sample_of(path: Path) -> Path:
     return path.with_name(SAMPLE if path.name == "model.onnx" else f"{path.stem}.{SAMPLE}")
 
 
-def check_images(folder: Path, subjects: Sequence[Subject]) -> None:
-    """Raise DataError without the folder, CheckpointError for a model that does not say how to feed it images."""
+def find_images(folder: Path, subjects: Sequence[Subject]) -> list[Path]:
+    """The files that accuracy is measured on, listed by a child: this process loads neither numpy nor Pillow.
+
+    Raises DataError when they do not lie in folders of the models' classes, CheckpointError for a model that does not
+    say how to feed it images.
+    """
     if not folder.is_dir():
         raise DataError(f"--images {folder}: no such folder", "give a folder with <class>/* images")
-    for subject in subjects:
-        needed_for_images(subject.file.record, subject.file.path)
+    records = [needed_for_images(subject.file.record, subject.file.path) for subject in subjects]
+    with Child("edgekd.profiling.inspector") as child:
+        command = {"kind": "images", "path": "", "threads": 1, "images": str(folder)}
+        found = [child.ask(**command, classes=record["classes"]) for record in records]
+    return [Path(each) for each in found[0]["files"]]
 
 
 def _path(given: str, root: Path) -> Path:

@@ -19,7 +19,7 @@ from edgekd.profiling.identity import identify
 from edgekd.profiling.inspection import inspect_subject
 from edgekd.profiling.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
 from edgekd.profiling.plan import Plan, make_plan
-from edgekd.profiling.subjects import check_images, find_subjects
+from edgekd.profiling.subjects import find_images, find_subjects
 from edgekd.report import Reporter
 
 Found = dict[tuple[str, Setting], Measured]
@@ -79,7 +79,7 @@ def _settle(config: Profile, cores: int) -> Task:
     baseline = read_baseline(config.baseline) if config.baseline else None
     subjects = find_subjects(config.models, config.runs)
     if config.images is not None:
-        check_images(config.images, subjects)
+        find_images(config.images, subjects)
     rivals = _rivals(config.baseline, baseline, subjects) if config.baseline and baseline else {}
     return Task(config, device, make_plan(config, device, cores), subjects, baseline, rivals)
 

@@ -4,13 +4,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgekd.cache.plan import read_plan
 from edgekd.cache.store import LogitCache
 from edgekd.config import CacheLogits
-from edgekd.declaration import flag
-from edgekd.errors import CacheError
 from edgekd.images.imageset import ImageData
-from edgekd.recipes.filling import fill
+from edgekd.recipes.filling import Purpose, fill
 from edgekd.recipes.importing import import_logits
 from edgekd.recipes.parents import teacher_and_data
 from edgekd.report import Reporter, Result, Table
@@ -33,8 +30,7 @@ def run(config: CacheLogits, report: Reporter) -> Result:
         with everyone().in_turn():
             teacher, data, config = teacher_and_data(config, report)
         started = time.perf_counter()
-        _check_format(config.caches / (config.name or teacher.name), config)
-        place, filled = teacher.place, fill(teacher, data, config, report)
+        place, filled = teacher.place, fill(teacher, data, config, report, Purpose(is_own=True))
     facts: dict[str, Any] = {
         "cache": str(filled.folder),
         "teacher": str(place),
@@ -50,21 +46,6 @@ def run(config: CacheLogits, report: Reporter) -> Result:
     facts |= describe(filled.cache) | {"teacher_top1": _agreement(filled.cache, filled.data)}
     _warn_of_chance(facts["teacher_top1"], filled.data, report)
     return Result(facts, (_table(facts),))
-
-
-def _check_format(folder: Path, config: CacheLogits) -> None:
-    """Raise CacheError when a cache that is there was made otherwise than asked: its shards must all be alike."""
-    if config.overwrite or not (folder / "plan.json").is_file():
-        return
-    plan = read_plan(folder)
-    there = {name: plan.compute.get(name) for name in ("precision", "memory_format")} | {"batch_size": plan.batch_size}
-    for name, value in there.items():
-        asked = getattr(config, name)
-        if asked not in (value, "auto", CacheLogits.batch_size):
-            raise CacheError(
-                f"{folder}: made with --{flag(name)} {value}, not {asked}",
-                "leave it out; --overwrite makes the cache anew, --name NAME makes another beside it",
-            )
 
 
 def _warn_of_chance(top1: float, data: ImageData, report: Reporter) -> None:
@@ -115,6 +96,6 @@ def _agreement(cache: LogitCache, data: ImageData) -> float:
     right = 0
     for start in range(0, len(labelled), ROWS):
         rows = labelled[start : start + ROWS]
-        chosen = cache.logits(0, data.everything.index[rows]).argmax(1).numpy()
+        chosen = cache.logits(0, data.everything.ids[rows]).argmax(1).numpy()
         right += int((chosen == data.everything.targets[rows]).sum())
     return right / max(1, len(labelled))

@@ -37,6 +37,9 @@ def run(config: Distill, report: Reporter) -> Result:
         if is_finished(place):
             return summary(place)
         method = _method(config)
+    resolve(config.student)
+    if config.student_weights is not None:
+        file_sum(config.student_weights)
     taught = make_ready(config, method, place, report)
     data, config = taught.data, taught.config
     torch.manual_seed(config.seed)

@@ -13,7 +13,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.profiling.predictor import open_predictor
 from edgekd.report import Reporter, Result, Table
-from edgekd.runs import Run
+from edgekd.runs import Run, same_data
 
 
 def run(config: Evaluate, report: Reporter) -> Result:
@@ -23,15 +23,15 @@ def run(config: Evaluate, report: Reporter) -> Result:
 
 
 def complete(config: Evaluate) -> Evaluate:
-    """The data options of the run that the file lies in, where none were given; the canvas is the file's own."""
+    """The data options of the run that the file lies in, unless it is other data; the canvas is the file's own."""
     path = Path(str(config.model))
     record = open_predictor(str(path), 1).record
-    beside = Run(path.parent)
-    if config.data is None and not beside.is_there:
+    known = Run(path.parent).data_options()
+    if config.data is None and known is None:
         raise UsageError(f"{path}: which images?", "give --data (the file does not lie in its run's folder)")
     described: dict[str, Any] = {"canvas": record["canvas"], "channels": "1" if record["channels"] == 1 else "3"}
-    if config.data is None:
-        described = beside.manifest()["data"]["options"] | described
+    if known is not None and (config.data is None or same_data(config.data, known["data"])):
+        described = known | described
     names = [each.name for each in fields(Data) if each.name in described]
     return fill_defaults(config, described, str(path), names)
 

@@ -14,10 +14,13 @@ from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.listing import Part, match, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import Shard, write_shard
+from edgekd.cache.state import views_asked, views_to_have
 from edgekd.cache.store import LogitCache, all_shards, missing_shards, open_cache, read_manifest, seal
+from edgekd.cache.temperature import LIMIT, check_temperature, error_at
 from edgekd.config import CacheLogits, share_of
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
+from edgekd.declaration import flag
 from edgekd.errors import CacheError, CheckpointError, DataError, Interrupted
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
@@ -25,7 +28,7 @@ from edgekd.models.taps import Taps
 from edgekd.ranks import own_cores
 from edgekd.recipes.known_teacher import KnownTeacher
 from edgekd.recipes.numbering import number_images
-from edgekd.recipes.planning import VIEWS, affordable_views, check_room, new_plan, tell_cost
+from edgekd.recipes.planning import affordable_views, check_room, new_plan, tell_cost
 from edgekd.report import Progress, Reporter
 from edgekd.runs import append_line, clear
 from edgekd.training.distributed import everyone
@@ -45,10 +48,20 @@ class Filled:
     shards: int
 
 
-def fill(
-    teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, epochs: int | None = None
-) -> Filled:
-    """The teacher's cache for this data, written or completed where needed; `epochs` bound the views left open.
+@dataclass(frozen=True)
+class Purpose:
+    """What a cache is filled for: `epochs` bound the views left open, `temperature` what top-k may lose.
+
+    `is_own` when it is made for itself: the number format and batch size asked for are then the teacher's.
+    """
+
+    epochs: int | None = None
+    temperature: float | None = None
+    is_own: bool = False
+
+
+def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose) -> Filled:
+    """The teacher's cache for this data, written or completed where needed.
 
     Raises CacheError when another cache is in its place, or when the disk has no room for it.
     """
@@ -57,21 +70,12 @@ def fill(
     if ranks.world > 1:
         config = replace(config, threads=config.threads or own_cores())
     folder = config.caches / (config.name or teacher.name)
-    network = None
     with ranks.in_turn():
-        plan = _known_plan(folder, teacher, data, config)
-        if plan is None:
-            network = teacher.network().to(device_of(config)).eval()
-            plan, seconds = new_plan(teacher, data, config, network, report)
-            views = config.views or affordable_views(plan, seconds, len(data.everything), folder, epochs)
-            check_room(folder, plan, views * len(data.everything))
-            if replace(plan, first_views=views).save(folder):
-                tell_cost(plan, views, seconds, len(data.everything), report)
-            plan = read_plan(folder)
+        plan, network = _plan(folder, teacher, data, config, report, purpose)
         parts, data = number_images(folder, plan, data)
     if warning := version_warning(folder, plan):
         report.warn(warning)
-    views = _views(folder, plan, config)
+    views = views_to_have(folder, plan, config.views)
     shards = all_shards(plan, parts, views)
     todo = missing_shards(folder, shards)
     if not todo and _is_sealed(folder, plan, parts, views):
@@ -80,6 +84,8 @@ def fill(
     check_room(folder, plan, sum(map(len, todo)))
     rank, world = share_of(config.shard)
     mine = set(shards[rank::world])
+    if ranks.is_first and views > max(plan.first_views, views_asked(folder)):
+        append_line(folder / "log.jsonl", {"views": views})
     network = network or teacher.network().to(device_of(config)).eval()
     work = _Work(folder, plan, tuple(shard for shard in todo if shard in mine))
     _write(work, network, data, config, report)
@@ -93,8 +99,31 @@ def fill(
     return Filled(folder, open_cache(folder), data, len(shards), len(shards))
 
 
-def _known_plan(folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits) -> Plan | None:
-    """The plan that is there already, if it fits; with --overwrite one that does not is removed."""
+def _plan(
+    folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
+) -> tuple[Plan, Network | None]:
+    """The plan that is there, or a new one, and the network that it took to make it."""
+    plan = _known_plan(folder, teacher, data, config, purpose)
+    if plan is not None:
+        return plan, None
+    is_replaced = (folder / "plan.json").is_file()
+    network = teacher.network().to(device_of(config)).eval()
+    plan, seconds = new_plan(teacher, data, config, network, report)
+    plan = _for_temperature(folder, plan, config, purpose.temperature, report)
+    views = config.views or affordable_views(plan, seconds, len(data.everything), folder, purpose.epochs)
+    check_room(folder, plan, views * len(data.everything))
+    if is_replaced:
+        # only now is it sure that there will be another
+        clear(folder)
+    if replace(plan, first_views=views).save(folder):
+        tell_cost(plan, views, seconds, len(data.everything), report)
+    return read_plan(folder), network
+
+
+def _known_plan(
+    folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, purpose: Purpose
+) -> Plan | None:
+    """The plan that is there already, if it fits; None where there is none, or with --overwrite one that does not."""
     if not (folder / "plan.json").is_file():
         if folder.exists() and any(path.suffix != ".part" for path in folder.iterdir()):
             raise CacheError(f"{folder}: is there, but is not a cache, so it is left alone", "give another --name")
@@ -104,13 +133,16 @@ def _known_plan(folder: Path, teacher: KnownTeacher, data: ImageData, config: Ca
         views = view_recipe(settle_views(config, plan.views)).describe()
         check_fit(folder, plan, teacher.describe(), describe_data(data), views)
         _check_store(folder, plan, config)
+        if purpose.is_own:
+            _check_format(folder, plan, config)
         parts = read_parts(folder)
         if parts:
             match(folder, parts, data.listing)
+        if (folder / "manifest.json").is_file():
+            read_manifest(folder, plan)
     except CacheError:
         if not config.overwrite:
             raise
-        clear(folder)
         return None
     return plan
 
@@ -122,14 +154,33 @@ def _check_store(folder: Path, plan: Plan, config: CacheLogits) -> None:
         if value not in (None, there[name]):
             raise CacheError(
                 f"{folder}: its {name} is {there[name] or 'none'}, not {value}",
-                "--overwrite makes it anew, --name NAME makes another beside it",
+                f"edgekd cache-logits --name {folder.name} --overwrite makes it anew, another --name one beside it",
             )
 
 
-def _views(folder: Path, plan: Plan, config: CacheLogits) -> int:
-    """Views to have: those there, those begun, or more when they are asked for."""
-    there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
-    return max(there, config.views or there or plan.first_views or VIEWS)
+def _check_format(folder: Path, plan: Plan, config: CacheLogits) -> None:
+    """Raise CacheError when the cache was made otherwise than asked: its shards must all be alike."""
+    there = {name: plan.compute.get(name) for name in ("precision", "memory_format")} | {"batch_size": plan.batch_size}
+    for name, value in there.items():
+        asked = getattr(config, name)
+        if asked not in (value, "auto", CacheLogits.batch_size):
+            raise CacheError(
+                f"{folder}: made with --{flag(name)} {value}, not {asked}",
+                "leave it out; --overwrite makes the cache anew, --name NAME makes another beside it",
+            )
+
+
+def _for_temperature(
+    folder: Path, plan: Plan, config: CacheLogits, temperature: float | None, report: Reporter
+) -> Plan:
+    """The plan, with all logits as u8 where nobody asked for the top-k that this temperature does not bear."""
+    if temperature is None or not plan.topk_error:
+        return plan
+    if config.store is None and error_at(plan.topk_error, temperature) > LIMIT:
+        report.note(f"store: u8, all logits, for topk loses too much at temperature {temperature:g}")
+        return replace(plan, store="u8", topk=0, topk_error={})
+    check_temperature(folder, plan, temperature)
+    return plan
 
 
 def _is_sealed(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> bool:
@@ -150,7 +201,7 @@ def _write(work: _Work, network: Network, data: ImageData, config: CacheLogits, 
     folder, plan, todo = work.folder, work.plan, work.todo
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
     form.apply(network)
-    torch.set_num_threads(config.threads or plan.compute["threads"])
+    torch.set_num_threads(config.threads or min(plan.compute["threads"], own_cores()))
     recipe = view_recipe(settle_views(config, plan.views))
     taps = Taps(network, tuple(plan.extras))
     stage = report.stage("teacher", sum(map(len, todo)), "images")

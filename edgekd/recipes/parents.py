@@ -21,7 +21,7 @@ from edgekd.models.weights import restore_weights
 from edgekd.recipes.adoption import adopt
 from edgekd.recipes.known_teacher import ONNX, KnownTeacher, answers_sum, from_run
 from edgekd.report import Reporter
-from edgekd.runs import Run, everything, find, newest, slug
+from edgekd.runs import Run, everything, find, newest, same_data, slug
 
 TAUGHT = ("distill", "finetune")
 TEACHING = ("train-teacher", "adopt")
@@ -63,11 +63,6 @@ def inherit_data_options(config: WithData, described: dict[str, Any], place: str
     if config.data is not None and not same_data(config.data, described["data"]):
         return config
     return fill_defaults(config, described, place, DATA_FIELDS)
-
-
-def same_data(given: str, known: str) -> bool:
-    """Whether two values of --data mean the same set or folder."""
-    return given == known or str(Path(given).expanduser().resolve()) == str(Path(known).resolve())
 
 
 def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd.config import Predict
+from edgekd.ranks import own_cores
 from edgekd.recipes.parents import load_network, student_run
 from edgekd.recipes.predicting import Predictor, predict
 from edgekd.report import Reporter, Result
@@ -12,6 +13,7 @@ from edgekd.report import Reporter, Result
 
 def run(config: Predict, report: Reporter) -> Result:
     """Classes of image files by a run's network."""
+    torch.set_num_threads(config.threads or own_cores())
     source = student_run(config.model, config.runs)
     network = load_network(source).eval()
     described = source.manifest()["data"]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgekd.config import Predict
 from edgekd.errors import DataError
-from edgekd.images.canvas import SUFFIXES, BadImage, decode, strict_pillow
+from edgekd.images.canvas import BadImage, decode, strict_pillow
+from edgekd.images.folder import walk
 from edgekd.report import Cell, Reporter, Result, Table
 
 BATCH = 64
@@ -55,7 +56,7 @@ def _files(given: Sequence[Path]) -> list[Path]:
     found = []
     for path in given:
         if path.is_dir():
-            found += sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
+            found += sorted(Path(each) for each, _ in walk(path))
         elif path.is_file():
             found.append(path)
         else:

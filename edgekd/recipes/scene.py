@@ -6,8 +6,8 @@ from pathlib import Path
 from edgekd.cache.fit import check_fit
 from edgekd.cache.listing import match, read_parts
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.state import views_asked
-from edgekd.cache.store import all_shards, missing_shards, read_manifest
+from edgekd.cache.state import views_to_have
+from edgekd.cache.store import all_shards, missing_shards
 from edgekd.cache.temperature import check_temperature
 from edgekd.config import Distill
 from edgekd.data.sources import open_data
@@ -21,7 +21,6 @@ from edgekd.recipes.adoption import adopted
 from edgekd.recipes.known_teacher import ONNX, KnownTeacher
 from edgekd.recipes.numbering import number_images
 from edgekd.recipes.parents import find_teacher, inherit_data_options, teacher_and_data
-from edgekd.recipes.planning import VIEWS
 from edgekd.recipes.teaching import caches_of, make_ready, newest_cache
 from edgekd.report import Reporter
 from edgekd.runs import Run, slug
@@ -123,8 +122,7 @@ def _examine(folder: Path, teacher: KnownTeacher, data: ImageData, config: Disti
     new = len(match(folder, parts, data.listing).new)
     if not new:
         number_images(folder, plan, data)
-    there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
-    views = max(there, config.views or there or views_asked(folder) or VIEWS)
+    views = views_to_have(folder, plan, config.views)
     left = sum(map(len, missing_shards(folder, all_shards(plan, parts, views))))
     return KnownCache(folder, plan, views, left + new * views)
 

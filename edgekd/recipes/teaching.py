@@ -15,12 +15,12 @@ from edgekd.data.sources import open_data
 from edgekd.errors import CacheError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Method
-from edgekd.recipes.filling import fill
+from edgekd.recipes.filling import Purpose, fill
 from edgekd.recipes.known_teacher import answers_sum, as_it_is_now
 from edgekd.recipes.numbering import known_images
-from edgekd.recipes.parents import find_teacher, inherit_data_options, same_data, teacher_and_data
+from edgekd.recipes.parents import find_teacher, inherit_data_options, teacher_and_data
 from edgekd.report import Reporter
-from edgekd.runs import Run
+from edgekd.runs import Run, same_data
 from edgekd.teachers import Cached, Ensemble, Live, Teacher
 from edgekd.training.distributed import everyone
 from edgekd.training.formats import Format, device_of
@@ -135,7 +135,8 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     shared = {each.name for each in fields(Distill)} - {"name", "overwrite", "batch_size", "resume"}
     given = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
     name = kept.name if kept is not None else None
-    filled = fill(teacher, data, CacheLogits(**given, name=name), report, config.epochs)
+    purpose = Purpose(config.epochs, getattr(method, "temperature", None))
+    filled = fill(teacher, data, CacheLogits(**given, name=name), report, purpose)
     cache = open_cache(filled.folder)
     taught = _cached([cache], [1.0], filled.data, config, method)
     _check_shards([cache], taught.views or 1, report)

@@ -148,7 +148,8 @@ def _sampled(state: State, data: ImageData, facts: dict[str, Any], config: Cache
         told = ", ".join(f"{name} by {relative[name]:.2g} (allowed {tolerances[name]:.2g})" for name in beyond)
         failure = CheckFailed(
             f"{state.folder}: the teacher says something else than what is stored: {told}, relative to the largest",
-            "make the cache anew with these library versions: edgekd cache-logits --overwrite; or --tolerance",
+            f"make it anew with these library versions: edgekd cache rm {state.folder.name}, then edgekd cache-logits; "
+            "or --tolerance",
         )
     return Result(facts, [_table(facts)], failure=failure)
 

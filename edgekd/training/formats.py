@@ -15,6 +15,7 @@ from edgekd.config import Machine
 from edgekd.data.batch import Batch
 from edgekd.errors import MissingDependency
 from edgekd.models.network import Network
+from edgekd.ranks import own_cores
 from edgekd.report import Reporter
 from edgekd.training import trials
 
@@ -67,8 +68,7 @@ class Format:
 def device_of(config: Machine) -> torch.device:
     """The device asked for, or the best there is; also sets the number of CPU threads and how memory is kept."""
     keep_memory()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads or own_cores())
     if config.torch_device == "cuda" and not torch.cuda.is_available():
         raise MissingDependency(
             "--torch-device cuda: torch finds no CUDA device here", "leave it out, or install a CUDA build and driver"

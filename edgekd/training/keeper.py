@@ -89,7 +89,7 @@ class Keeper:
         self._marks = dict.fromkeys(self._marks, time.monotonic())
         with self._signals(), self.report.stage("training", total_steps, "steps") as progress:
             self._progress = progress
-            progress.advance(self.record.step)
+            progress.advance(self.record.step, before=True)
             yield
 
     @contextmanager

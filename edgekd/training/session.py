@@ -22,13 +22,13 @@ from edgekd.models.weights import restore_weights
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, clear, environment, file_sum
+from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.distributed import RankLost, Ranks, everyone
 from edgekd.training.evaluate import evaluate_together
 from edgekd.training.formats import Format, device_of, measure_step
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.norms import share_norms
-from edgekd.training.schedule import GROWTH, size_share
 from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
@@ -62,9 +62,9 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     device = device_of(job.config)
     objective.to(device)
     batches = _batches(job, ranks)
-    _check_sizes(objective.deployed, job.config)
+    check_sizes(objective.deployed, job.config)
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
-    _check_pieces(objective, first, job.config, ranks.world)
+    check_pieces(objective, first, job.config, ranks.world)
 
     def settled() -> Training:
         formed = settle_format(job.config, objective, first, report)
@@ -119,48 +119,6 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     if is_begun and manifest.get("processes", 1) != ranks.world and asked == (None, None):
         job = replace(job, config=replace(job.config, threads=own_cores()))
     return job, is_begun
-
-
-def _check_sizes(network: Network, config: Training) -> None:
-    """Raise UsageError when images are to grow but the network does not take each size, as transformers do not."""
-    if config.progressive in (None, 1.0):
-        return
-    spec = network.spec
-    was_training = network.training
-    for start in (0.0, *(until for until, _ in GROWTH)):
-        side = round(spec.input_size * size_share(start, config.progressive))
-        try:
-            with torch.no_grad():
-                network.eval().backbone(torch.zeros(2, spec.channels, side, side, device=network.offset.device))
-        except Exception as error:  # each library has its own way to refuse a size
-            raise UsageError(
-                f"--progressive {config.progressive}: {spec.name} does not take images of {side} pixels",
-                "leave it out, or --progressive 1",
-            ) from error
-    network.train(was_training)
-
-
-def _check_pieces(objective: Objective, first: Batch, config: Training, world: int) -> None:
-    """Raise UsageError when so few images come at a time that the network's batch norms cannot learn from them."""
-    share = (config.batch_size or 1) // world
-    if config.sync_bn and world > 1 and config.accumulate > share:
-        raise UsageError(
-            f"--accumulate {config.accumulate}: --sync-bn needs an image per piece, a process's share is {share}",
-            "a larger --batch-size, or fewer pieces",
-        )
-    if share // config.accumulate > 1:
-        return
-    network = objective.deployed
-    network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
-    try:
-        measure_step(Format(), objective, first.first(1), training_step(objective))
-    except ValueError as error:  # torch's batch norms, where a single value is left
-        raise UsageError(
-            f"{network.spec.name} does not learn from one image at a time, as it gets with "
-            f"--batch-size {config.batch_size}, --accumulate {config.accumulate} and {world} process(es) ({error})",
-            "a larger --batch-size, or fewer pieces",
-        ) from error
-    network.training_side = None
 
 
 def _engine(objective: Objective, batch: Batch, form: Format, config: Training, report: Reporter) -> nn.Module:

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgekd.cores import available_cores
 from edgekd.data.batch import Batch
 from edgekd.errors import BadInput, DataError
 from edgekd.images.space import cache_root
 from edgekd.models.network import Network
-from edgekd.runs import available_cores, read_json, write_json
+from edgekd.runs import read_json, write_json
 
 NAME = "formats.json"
 """In edgekd's cache folder; removing the file has everything measured anew."""

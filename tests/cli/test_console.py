@@ -62,3 +62,12 @@ def test_a_stage_in_a_pipe_tells_how_far_it_is(capsys: pytest.CaptureFixture[str
     with Console().stage("teacher", 10, "images") as progress:
         progress.advance(4)
     assert capsys.readouterr().err.startswith("teacher: 4 of 10 images, about ")
+
+
+def test_what_was_done_before_does_not_count_as_speed(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    clock = iter([0.0, 40.0])
+    monkeypatch.setattr("edgekd.cli.console.time.monotonic", lambda: next(clock))
+    with Console().stage("training", 10, "steps") as progress:
+        progress.advance(4, before=True)
+        progress.advance(2)
+    assert capsys.readouterr().err == "training: 6 of 10 steps, about 80 s left\n"

@@ -87,6 +87,12 @@ def test_a_test_folder_inside_is_taken(tmp_path: Path, images: Path) -> None:
     assert len(list_images(tmp_path / "data", CLASSES)) == 10
 
 
+def test_hidden_files_and_folders_are_passed_over(images: Path) -> None:
+    (images / ".ipynb_checkpoints").mkdir()
+    (next(each for each in images.iterdir() if each.name in CLASSES) / "._x.png").write_bytes(b"no image")
+    assert len(list_images(images, CLASSES)) == 10
+
+
 def test_a_corrupt_image_is_named(exported: Path, images: Path) -> None:
     (images / "cat").mkdir(exist_ok=True)
     (images / "cat" / "bad.png").write_bytes(b"no image")

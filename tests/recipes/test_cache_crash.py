@@ -1,5 +1,6 @@
 """What a cache survives: kills, a full disk, signals, several processes; and what of it is never believed."""
 
+import json
 import os
 import resource
 import shutil
@@ -23,7 +24,7 @@ from edgekd.cache.listing import read_parts
 from edgekd.cache.plan import read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.cache.state import read_state
-from edgekd.cache.store import all_shards
+from edgekd.cache.store import all_shards, open_cache
 from edgekd.recipes import planning
 
 NAME = "custom-student-pictures"
@@ -278,3 +279,30 @@ def test_of_added_images_only_their_own_rows_are_computed(cli: Any, copy: Path, 
     sample = cli("cache", "verify", NAME, *data, "--sample", 100, "--json").json["sample"]
     assert sample["identical_batches"] == sample["batches"] == 4 and sample["images"] == 76
     assert cli("distill", *quick, "--cache", NAME, *data, "--name", "grown").code == 0
+
+
+def test_the_accuracy_of_a_grown_cache_is_that_of_its_own_rows(cli: Any, copy: Path, own_folder: Path) -> None:
+    for number in range(12):
+        source = own_folder / "train" / "disc" / f"{number:03d}.png"
+        shutil.copy(source, source.with_name(f"a{number}.png"))
+    told = cli("cache-logits", "--teacher", NAME, "--name", NAME, "--data", own_folder, "--json").json
+    cache = open_cache(copy / "cache" / NAME)
+    parts = sorted((cache.folder / "parts").glob("*.jsonl"))
+    paths = [json.loads(line)[0] for part in parts for line in part.read_text().splitlines()]
+    classes = [cache.plan.data["classes"].index(Path(path).parent.name) for path in paths]
+    chosen = cache.logits(0, np.arange(cache.rows)).argmax(1)
+    assert cache.rows == 48 and told["teacher_top1"] == pytest.approx(np.mean(chosen.numpy() == classes))
+
+
+def test_overwriting_makes_another_number_format(cli: Any, copy: Path) -> None:
+    change = ("cache-logits", "--teacher", NAME, "--name", NAME, "--batch-size", 7)
+    assert "made with --batch-size 250, not 7" in cli(*change).err
+    assert cli(*change, "--overwrite", "--threads", 1).code == 0
+    assert read_plan(copy / "cache" / NAME).batch_size == 7
+
+
+def test_a_cache_is_only_overwritten_by_one_that_can_be_made(cli: Any, copy: Path, files: Any) -> None:
+    before = files(copy / "cache" / NAME)
+    called = cli("cache-logits", "--teacher", NAME, "--name", NAME, "--columns", "map:nowhere", "--overwrite")
+    assert called.code == 2 and "nowhere" in called.err
+    assert files(copy / "cache" / NAME) == before

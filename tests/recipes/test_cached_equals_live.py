@@ -17,7 +17,7 @@ from edgekd.methods.kd import Kd, Options
 from edgekd.models.build import build
 from edgekd.models.network import Network
 from edgekd.objectives import Distillation
-from edgekd.recipes.filling import fill
+from edgekd.recipes.filling import Purpose, fill
 from edgekd.recipes.known_teacher import from_run
 from edgekd.recipes.parents import load_network
 from edgekd.report import Silent
@@ -76,7 +76,7 @@ def filled(workplace: Path, data: ImageData, place: Path, store: str) -> tuple[L
         caches=place, name=store, store=store, views=VIEWS, batch_size=BATCH, threads=1, precision="fp32",
         memory_format="channels-last",
     )  # fmt: skip
-    cache = fill(from_run(Run(workplace / "runs" / TEACHER)), data, config, Silent()).cache
+    cache = fill(from_run(Run(workplace / "runs" / TEACHER)), data, config, Silent(), Purpose()).cache
     assert cache is not None
     return cache, config
 

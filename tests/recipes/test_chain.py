@@ -1,11 +1,19 @@
 """The bare commands find one another's output; every result is one JSON object."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import onnxruntime
 import pytest
+
+from edgekd.config import Evaluate
+from edgekd.profiling.predictor import open_predictor
+from edgekd.recipes.evaluate_onnx import complete
+from edgekd.runs import Run
 
 
 def manifest(place: Path, run: str) -> dict[str, Any]:
@@ -79,3 +87,36 @@ def test_a_run_can_be_repeated_from_its_manifest(cli: Any, at_work: Path) -> Non
     assert called.code == 0, called.err
     again = at_work / "runs" / "again" / "model.safetensors"
     assert again.read_bytes() == (source / "model.safetensors").read_bytes()
+
+
+def test_a_file_is_evaluated_on_its_runs_own_split(cli: Any, at_work: Path, folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    shutil.copytree(at_work / "runs" / f"{STUDENT}-finetuned", place)
+    run = Run(place)
+    data = run.manifest()["data"]
+    run.update(data=data | {"options": data["options"] | {"split_seed": 7}})
+    assert complete(Evaluate(model=str(run.onnx))).split_seed == 7
+    assert complete(Evaluate(model=str(run.onnx), data=str(folder))).split_seed == 7
+    assert complete(Evaluate(model=str(run.onnx), data=str(tmp_path))).split_seed == 0
+
+
+def test_a_manifest_of_something_else_beside_a_file_is_not_asked(
+    cli: Any, at_work: Path, folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.onnx"
+    shutil.copy(at_work / "runs" / f"{STUDENT}-finetuned" / "model.onnx", file)
+    (tmp_path / "manifest.json").write_text('{"name": "a web application"}')
+    assert cli("predict", file, next((folder / "test" / "disc").iterdir())).code == 0
+    called = cli("evaluate", file)
+    assert called.code == 2 and "which images?" in called.err
+
+
+def test_a_file_of_fixed_batch_answers_any_number_of_images(at_work: Path, tmp_path: Path) -> None:
+    file = at_work / "runs" / f"{STUDENT}-finetuned" / "model.onnx"
+    model = onnx.load(file)
+    for each in (*model.graph.input, *model.graph.output):
+        each.type.tensor_type.shape.dim[0].dim_value = 5
+    onnx.save(model, tmp_path / "fixed.onnx")
+    canvases = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+    found = [open_predictor(str(path), 1).logits(canvases) for path in (file, tmp_path / "fixed.onnx")]
+    assert found[0].shape == (7, 3) and found[0] == pytest.approx(found[1], abs=1e-5)

@@ -166,3 +166,26 @@ def test_a_temperature_that_topk_cannot_bear_is_refused(cli: Any, copy: Path, qu
     called = cli("distill", "--cache", "top", *quick, "--name", "x")
     assert called.code == 3 and "7.0% at temperature 4" in called.err and "--store u8" in called.err
     assert cli("distill", "--cache", "top", "--set", "temperature=2", *quick, "--name", "x").code == 0
+
+
+def test_what_a_topk_cache_would_lose_is_known_before_it_is_filled(
+    cli: Any, copy: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(copy / "cache")
+    options = ("distill", "--teacher", TEACHER, "--views", 1, *quick)
+    called = cli(*options, "--store", "topk", "--topk", 1, "--name", "x")
+    assert called.code == 3 and "KD gradient" in called.err
+    assert not (copy / "cache").exists() and not (copy / "runs" / "x").exists()
+    # the store that many classes get
+    monkeypatch.setattr("edgekd.recipes.planning.default_store", lambda _: "topk")
+    monkeypatch.setattr("edgekd.recipes.planning.TOPK", 1)
+    called = cli(*options, "--name", "x")
+    assert called.code == 0 and "store: u8" in called.err
+    assert open_cache(copy / "cache" / TEACHER).plan.store == "u8"
+
+
+@pytest.mark.parametrize("bad", [("--student", "tiny-cn"), ("--student-weights", "nowhere.safetensors")])
+def test_a_bad_student_is_told_before_the_teacher_works(cli: Any, copy: Path, quick: Any, bad: tuple[str, str]) -> None:
+    shutil.rmtree(copy / "cache")
+    assert cli("distill", "--teacher", TEACHER, *bad, *quick, "--name", "x").code in (2, 3)
+    assert not (copy / "cache").exists()

@@ -1,6 +1,8 @@
 """`edgekd cache verify`."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,9 @@ def test_another_teacher_in_its_place_is_told(cli: Any, copy: Path, flip: Any) -
     called = cli("cache", "verify", NAME)
     assert called.code == 3 and "its weights changed" in called.err
     assert cli("cache", "verify", NAME, "--sample", 0).code == 0
+
+
+def test_a_check_that_fails_fails_without_a_reader_too(copy: Path) -> None:
+    command = f"{sys.executable} -m edgekd cache verify {NAME} --tolerance 0 | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 5 and "the teacher says something else" in done.stderr

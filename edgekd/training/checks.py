@@ -1,0 +1,54 @@
+"""What a network cannot learn from, told before the training begins."""
+
+import torch
+
+from edgekd.config import Training
+from edgekd.data.batch import Batch
+from edgekd.errors import UsageError
+from edgekd.models.network import Network
+from edgekd.training.formats import Format, measure_step
+from edgekd.training.schedule import GROWTH, size_share
+from edgekd.training.settings import training_step
+from edgekd.training.update import Objective
+
+
+def check_sizes(network: Network, config: Training) -> None:
+    """Raise UsageError when images are to grow but the network does not take each size, as transformers do not."""
+    if config.progressive in (None, 1.0):
+        return
+    spec = network.spec
+    was_training = network.training
+    for start in (0.0, *(until for until, _ in GROWTH)):
+        side = round(spec.input_size * size_share(start, config.progressive))
+        try:
+            with torch.no_grad():
+                network.eval().backbone(torch.zeros(2, spec.channels, side, side, device=network.offset.device))
+        except Exception as error:  # each library has its own way to refuse a size
+            raise UsageError(
+                f"--progressive {config.progressive}: {spec.name} does not take images of {side} pixels",
+                "leave it out, or --progressive 1",
+            ) from error
+    network.train(was_training)
+
+
+def check_pieces(objective: Objective, first: Batch, config: Training, world: int) -> None:
+    """Raise UsageError when so few images come at a time that the network's batch norms cannot learn from them."""
+    share = (config.batch_size or 1) // world
+    if config.sync_bn and world > 1 and config.accumulate > share:
+        raise UsageError(
+            f"--accumulate {config.accumulate}: --sync-bn needs an image per piece, a process's share is {share}",
+            "a larger --batch-size, or fewer pieces",
+        )
+    if share // config.accumulate > 1:
+        return
+    network = objective.deployed
+    network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
+    try:
+        measure_step(Format(), objective, first.first(1), training_step(objective))
+    except ValueError as error:  # torch's batch norms, where a single value is left
+        raise UsageError(
+            f"{network.spec.name} does not learn from one image at a time, as it gets with "
+            f"--batch-size {config.batch_size}, --accumulate {config.accumulate} and {world} process(es) ({error})",
+            "a larger --batch-size, or fewer pieces",
+        ) from error
+    network.training_side = None
