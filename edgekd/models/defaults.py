@@ -29,7 +29,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     ("tiny-cnn",          Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     ("resnet8",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     # How: docs/models.md, "How resnet9 was chosen".
-    ("resnet9",           Recipe("muon",  0.02, 0.3,  256,  18, 0.2, progressive=0.5, crop=0.0625)),
+    ("resnet9",           Recipe("muon",  0.02, 0.3,  256,  24, 0.2, progressive=0.5, crop=0.0625)),
     # P2, section 4: AdamW as torch has it, batch 100, 100 epochs.
     ("custom-*",          Recipe("adamw", 1e-3, 1e-2, 100, 100, 0.0)),
     # P4: Adam at 1e-3, batch 224, at most 15 epochs.
