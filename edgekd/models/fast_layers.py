@@ -96,14 +96,16 @@ def _positions(count: int) -> Tensor:
 
 
 class GlobalPool(nn.AdaptiveAvgPool2d):
-    """The mean over each map, [n, c, h, w] to [n, c, 1, 1], whose gradient is not written out.
+    """The mean over each map, [n, c, h, w] to [n, c, 1, 1]; where maps lie channels last its gradient is not written out.
 
     torch writes it channels first; what comes before the pool in a channels-last network then takes ten times as long.
+    Where maps do lie channels first that is just right: without it a whole step of tiny-cnn takes 49 ms in place of 19.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps [n, c, h, w] to their means [n, c, 1, 1]."""
-        if not self.training:
+        is_first = input.is_contiguous() and not input.is_contiguous(memory_format=torch.channels_last)
+        if not self.training or is_first:
             return super().forward(input)
         means: Tensor = _Mean.apply(input)
         return means
