@@ -96,7 +96,7 @@ def _positions(count: int) -> Tensor:
 
 
 class GlobalPool(nn.AdaptiveAvgPool2d):
-    """The mean over each map, [n, c, h, w] to [n, c, 1, 1]; where maps lie channels last its gradient is not written out.
+    """The mean over each map, [n, c, h, w] to [n, c, 1, 1]; of maps channels last the gradient is not written out.
 
     torch writes it channels first; what comes before the pool in a channels-last network then takes ten times as long.
     Where maps do lie channels first that is just right: without it a whole step of tiny-cnn takes 49 ms in place of 19.
