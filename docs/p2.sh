@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lin & Shen's pipeline (P2) in full: teacher-6, its logits once, the 11,444-parameter student; 100 epochs each, batches
-# of 100, AdamW, 45,000 images for training and 5,000 for validation, none of them varied. About two hours on two cores.
+# of 100, AdamW, 45,000 images for training and 5,000 for validation, none of them varied. One to two hours on two cores with bf16.
 # Usage: docs/p2.sh [DATA [FOLDER]]   DATA as edgekd's --data (default cifar10: downloads it), FOLDER for the results.
 set -euo pipefail
 . "$(dirname "$0")/steps.sh"
