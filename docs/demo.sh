@@ -10,9 +10,9 @@ read_json() { python -c 'import functools, json, sys; print(functools.reduce(lam
 percent() { awk -v x="$(read_json "$1" test_top1)" 'BEGIN { printf "%.2f %%", 100 * x }'; }
 
 step train-teacher --epochs 4 --json > teacher.json
-step train-teacher --model tiny-cnn --epochs 8 --name alone --json > alone.json
+step train-teacher --model tiny-cnn --epochs 12 --name alone --json > alone.json
 step cache-logits --teacher "$(read_json teacher.json run)" --json > cache.json
-step distill --cache "$(read_json cache.json cache)" --epochs 8 --json > distilled.json
+step distill --cache "$(read_json cache.json cache)" --epochs 12 --json > distilled.json
 step finetune "$(read_json distilled.json run)" --epochs 2 --json > finetuned.json
 step export "$(read_json finetuned.json run)" --json > export.json
 verdict=0
@@ -24,7 +24,7 @@ cat <<END
 
 $(read_json teacher.json model), the teacher ($(read_json teacher.json params) parameters):   $(percent teacher.json)
 tiny-cnn alone ($(read_json alone.json params) parameters):             $(percent alone.json)
-tiny-cnn distilled, the same 8 epochs:           $(percent distilled.json)
+tiny-cnn distilled, the same 12 epochs:          $(percent distilled.json)
 tiny-cnn distilled and fine-tuned:               $(percent finetuned.json)
 model.onnx: $(read_json export.json size_bytes) bytes; one image takes $(read_json profile.json models 0 measurements 0 latency_ms percentiles p50 value) ms here (median)
 $word: the limits of raspberry-pi-4 (latency, memory, size), measured on this machine
