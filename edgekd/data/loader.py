@@ -1,7 +1,7 @@
 """Which images come when: pure functions of (seed, epoch, rank, world), and batches made ahead."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,6 +125,19 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """The same batches, each made in a second thread while the one before it is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
         coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
+        while (batch := awaited(coming)) is not None:
             coming = thread.submit(next, batches, None)
             yield batch
+
+
+def awaited(coming: "Future[Batch | None]") -> Batch | None:
+    """The result of a future, where a signal may raise KeyboardInterrupt at any instant.
+
+    Python's conditions lose their lock when that happens just as they take it back, and then raise RuntimeError.
+    """
+    try:
+        return coming.result()
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise

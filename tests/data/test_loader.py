@@ -1,5 +1,8 @@
+import threading
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd.data.batch import Batch
-from edgekd.data.loader import Batches, epoch_order, in_order, make_batch, view_in_order
+from edgekd.data.loader import Batches, awaited, epoch_order, in_order, make_batch, view_in_order
 from edgekd.images.geometry import render
 from edgekd.images.imageset import Split
 from edgekd.images.mixture import mix, own_share
@@ -192,3 +195,19 @@ def test_parts_of_a_batch_keep_their_shares() -> None:
 def test_mixing_needs_to_know_all_images(split: Split) -> None:
     with pytest.raises(ValueError, match="all its images"):
         make_batch(split, np.array([0]), 0, ViewRecipe(0.0, False, 0, mixup=1.0))
+
+
+class Unlocked(Future[Any]):
+    """A future that a signal meets while it takes its lock back."""
+
+    def result(self, timeout: float | None = None) -> Any:  # noqa: ANN401
+        try:
+            raise KeyboardInterrupt(15)
+        finally:
+            threading.Lock().release()
+
+
+def test_a_signal_is_not_lost_where_a_batch_is_awaited() -> None:
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        awaited(Unlocked())
+    assert stopped.value.args == (15,)
