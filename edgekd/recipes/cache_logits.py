@@ -93,9 +93,10 @@ def _table(facts: dict[str, Any]) -> Table:
 def _agreement(cache: LogitCache, data: ImageData) -> float:
     """Share of labelled training images whose label is the teacher's first choice in view 0."""
     labelled = (data.everything.targets >= 0).nonzero()[0]
+    ids = data.everything.ids
     right = 0
     for start in range(0, len(labelled), ROWS):
         rows = labelled[start : start + ROWS]
-        chosen = cache.logits(0, data.everything.ids[rows]).argmax(1).numpy()
+        chosen = cache.logits(0, ids[rows]).argmax(1).numpy()
         right += int((chosen == data.everything.targets[rows]).sum())
     return right / max(1, len(labelled))

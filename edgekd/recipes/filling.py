@@ -176,7 +176,7 @@ def _for_temperature(
     """The plan, with all logits as u8 where nobody asked for the top-k that this temperature does not bear."""
     if temperature is None or not plan.topk_error:
         return plan
-    if config.store is None and error_at(plan.topk_error, temperature) > LIMIT:
+    if config.store is None and config.topk is None and error_at(plan.topk_error, temperature) > LIMIT:
         report.note(f"store: u8, all logits, for topk loses too much at temperature {temperature:g}")
         return replace(plan, store="u8", topk=0, topk_error={})
     check_temperature(folder, plan, temperature)
