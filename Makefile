@@ -36,6 +36,7 @@ check: setup ## ruff and mypy alone
 
 bench: setup ## the benchmarks (an hour; ratios from interleaved runs)
 	$(BIN)/python benchmarks/plain.py
+	$(BIN)/python benchmarks/floor.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/work.py

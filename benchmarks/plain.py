@@ -21,7 +21,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from record import options, publish, ratio
+from record import options, publish, ratio, vectors
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -34,7 +34,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
-from edgekd.models.fast_layers import DepthwiseConv2d, Dropout, GlobalPool
+from edgekd.models.fast_layers import DepthwiseConv2d, Dropout, GlobalPool, PointwiseConv2d
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
@@ -54,7 +54,7 @@ def plain_network(name: str, data: ImageData, device: str) -> Network:
     network = build(name, data)
     network.is_channels_last = False
     for module in network.modules():
-        if isinstance(module, Dropout | DepthwiseConv2d | GlobalPool):
+        if isinstance(module, Dropout | DepthwiseConv2d | PointwiseConv2d | GlobalPool):
             module.__class__ = type(module).__base__
         if isinstance(module, nn.Dropout | nn.LeakyReLU):
             module.inplace = False
@@ -111,8 +111,8 @@ def files_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
                 yield
 
 
-def edgekd_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
-    """The steps of edgekd's own loop, without keeper and display."""
+def edgekd_loop(name: str, data: ImageData, device: str) -> tuple[Update, Batches, Format]:
+    """edgekd's own step, what it trains on, and the format that its trial chose."""
     network = build(name, data)
     asked = TrainTeacher(batch_size=BATCH, optimizer="sgd", lr=0.05, progressive=1.0, threads=torch.get_num_threads())
     config = settle(replace(asked, torch_device=device), recipe_for(name), len(data.train))
@@ -120,9 +120,15 @@ def edgekd_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
     batches = Batches(data.train, view_recipe(config), BATCH, 0)
     config = settle_format(config, objective, next(batches.starting_at(0)).to(device), Silent())
     form = format_of(config)
-    print(form.precision, form.memory_format, flush=True)
     form.apply(objective)
     update = Update(objective, make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, form)
+    return update, batches, form
+
+
+def edgekd_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
+    """The steps of edgekd's own loop, without keeper and display."""
+    update, batches, form = edgekd_loop(name, data, device)
+    print(form.precision, form.memory_format, flush=True)
     for batch in batches.starting_at(0):
         update(batch, 0.3)
         yield
@@ -265,9 +271,9 @@ def main() -> None:
     )
     own = {} if asked.device == "cpu" else {"gpu": torch.cuda.get_device_name()}
     rows = [row | own for row in rows]
-    name = "plain" if asked.device == "cpu" else "plain-gpu"
-    title = "Training steps against a plain PyTorch loop" + (" on a GPU" if own else "")
-    publish(name, title, about, rows, asked.threads, is_trial=asked.trial)
+    where = vectors() if asked.device == "cpu" else "gpu"
+    title = f"Training steps against a plain PyTorch loop ({where})"
+    publish(f"plain-{where}", title, about, rows, asked.threads, is_trial=asked.trial)
     return None
 
 

@@ -19,6 +19,7 @@ from edgekd.profiling.quantiles import ratio_interval
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = ("torch", "torchvision", "timm", "torchdistill", "numpy", "safetensors", "onnxruntime", "typer")
+VECTORS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
 HEAD = """# Benchmarks
 
 `make bench` measures these tables anew (`python benchmarks/NAME.py` one of them). Every ratio is taken between runs
@@ -37,7 +38,7 @@ def machine(threads: int | None = None) -> dict[str, Any]:
     known = {each.metadata["Name"] for each in importlib.metadata.distributions()}
     return {
         "cpu": named[0] if named else platform.processor() or platform.machine(),
-        "vector": [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if flag in flags],
+        "vector": [flag for flag in VECTORS if flag in flags],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads,
         "load": round(os.getloadavg()[0], 1),
@@ -46,6 +47,11 @@ def machine(threads: int | None = None) -> dict[str, Any]:
         "versions": {"edgekd": edgekd.__version__}
         | {name: importlib.metadata.version(name) for name in PACKAGES if name in known},
     }
+
+
+def vectors() -> str:
+    """The most a processor has of vector instructions: tables that depend on them are kept for each kind of machine."""
+    return str((machine()["vector"] or [platform.machine()])[-1])
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> str:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 LEVELS = 256
 """Values of a random byte."""
+SMALL_MAP = 16
+"""Places of a map up to which a 1x1 convolution is faster as a product of matrices."""
 Context = Any
 """torch's FunctionCtx, whose type does not know what is kept in it."""
 
@@ -174,30 +176,52 @@ class _ByTaps(torch.autograd.Function):
 def weight_gradient(
     maps: Tensor, gradient: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
-    """What a depthwise convolution's weights [channels, 1, k, l] get, tap by tap, of the places where it meets the map.
+    """What a depthwise convolution's weights [channels, 1, k, l] get, from all products of a value in and one out.
 
-    `maps` [n, channels, h, w] went in, `gradient` is that of what came out.
+    `maps` [n, channels, h, w] went in, `gradient` is that of what came out. On small maps the products of all pairs of
+    places are few, and two products of matrices where a loop over the taps takes dozens of calls.
     """
-    found = torch.zeros_like(weight)
-    maps, gradient = maps.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
-    downs, rights = (
-        [_span(tap, maps.shape[axis], gradient.shape[axis], stride[axis - 1], padding[axis - 1]) for tap in range(side)]
-        for axis, side in ((1, weight.shape[2]), (2, weight.shape[3]))
-    )
-    for i, (down, down_out) in enumerate(downs):
-        for j, (right, right_out) in enumerate(rights):
-            found[:, 0, i, j] = (maps[:, down, right] * gradient[:, down_out, right_out]).flatten(0, 2).sum(0)
-    return found
+    # bmm's own copies of channels-last maps take seven times as long
+    ins = maps.permute(1, 2, 3, 0).flatten(1, 2).contiguous()
+    outs = gradient.permute(1, 0, 2, 3).flatten(2).contiguous()
+    meetings = _meetings(maps.shape[2:], gradient.shape[2:], weight.shape[2:], stride, padding)
+    return (torch.bmm(ins, outs).flatten(1) @ meetings.to(maps.dtype)).view_as(weight)
 
 
-def _span(tap: int, side: int, out: int, stride: int, padding: int) -> tuple[slice, slice]:
-    """The rows that a tap sees, and the rows of the output that it gives them to."""
-    first = max(0, -(-(padding - tap) // stride))
-    last = min(out - 1, (side - 1 + padding - tap) // stride)
-    if last < first:
-        return slice(0, 0), slice(0, 0)
-    start = first * stride + tap - padding
-    return slice(start, start + (last - first) * stride + 1, stride), slice(first, last + 1)
+@cache
+def _meetings(
+    size: torch.Size, out: torch.Size, kernel: torch.Size, stride: tuple[int, int], padding: tuple[int, int]
+) -> Tensor:
+    """1 where a tap takes a place of the map to a place of the output, else 0: [places * places out, taps]."""
+    axes = zip(size, out, kernel, stride, padding, strict=True)
+    down, right = (_along(*each) for each in axes)
+    return torch.einsum("hyk,wxl->hwyxkl", down, right).reshape(-1, kernel.numel())
+
+
+def _along(size: int, out: int, kernel: int, stride: int, padding: int) -> Tensor:
+    """The same along one axis: [size, out, kernel]."""
+    place, place_out, tap = torch.arange(size), torch.arange(out), torch.arange(kernel)
+    met = place[:, None, None] == place_out[:, None] * stride - padding + tap
+    return met.float()
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 `nn.Conv2d` that is a product of matrices where maps are small.
+
+    On maps of up to 4x4 places oneDNN's convolutions take up to three times as long, forward and backward, as the
+    matrix product that they are (docs/training.md). bf16 was not measured and stays a convolution.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [n, channels, h, w] to maps [n, out channels, h, w]."""
+        n, channels, height, width = maps.shape
+        is_matrix = height * width == 1 or maps.is_contiguous(memory_format=torch.channels_last)
+        is_plain = maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        if torch.compiler.is_exporting() or height * width > SMALL_MAP or not is_matrix or not is_plain:
+            return super().forward(maps)
+        rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
+        made = F.linear(rows, self.weight.flatten(1), self.bias)
+        return made.view(n, height, width, -1).permute(0, 3, 1, 2)
 
 
 def with_fast_layers(network: nn.Module) -> nn.Module:
@@ -209,6 +233,8 @@ def with_fast_layers(network: nn.Module) -> nn.Module:
             module.__class__ = GlobalPool
         elif type(module) is nn.Conv2d and _is_depthwise(module):
             module.__class__ = DepthwiseConv2d
+        elif type(module) is nn.Conv2d and _is_pointwise(module):
+            module.__class__ = PointwiseConv2d
     return network
 
 
@@ -216,3 +242,8 @@ def _is_depthwise(module: nn.Conv2d) -> bool:
     is_alone = module.groups == module.in_channels == module.out_channels > 1
     is_plain = module.dilation == (1, 1) and module.padding_mode == "zeros" and not isinstance(module.padding, str)
     return is_alone and is_plain
+
+
+def _is_pointwise(module: nn.Conv2d) -> bool:
+    is_whole = module.groups == 1 and module.stride == (1, 1)
+    return is_whole and module.kernel_size == (1, 1) and module.padding in ((0, 0), "valid", "same")

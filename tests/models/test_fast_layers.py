@@ -1,13 +1,24 @@
 """Faster layers do what PyTorch's do: dropout by statistics, convolutions to rounding."""
 
 import copy
+from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekd.exporting.onnx import write_onnx
 from edgekd.models.build import build
-from edgekd.models.fast_layers import DepthwiseConv2d, Dropout, GlobalPool, _hashed, keep_mask, with_fast_layers
+from edgekd.models.fast_layers import (
+    DepthwiseConv2d,
+    Dropout,
+    GlobalPool,
+    PointwiseConv2d,
+    _hashed,
+    keep_mask,
+    with_fast_layers,
+)
 from tests.models.conftest import Facts
 
 
@@ -184,6 +195,53 @@ def test_depthwise_convolutions_stay_in_fp32_under_autocast() -> None:
     assert given.grad is not None and fast.weight.grad is not None
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (4, 4), (3, 2), (5, 4)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_pointwise_convolutions_and_their_gradients_are_those_of_pytorch(
+    size: tuple[int, int], bias: bool, layout: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(6, 10, 1, bias=bias).double().to(memory_format=layout)
+    fast = with_fast_layers(copy.deepcopy(conv))
+    assert type(fast) is PointwiseConv2d
+    given = torch.randn(4, 6, *size).double().to(memory_format=layout)
+    outs = []
+    for layer in (conv, fast):
+        maps_in = given.clone().requires_grad_()
+        out = layer(maps_in)
+        (out * torch.arange(out.numel()).view_as(out)).sum().backward()
+        outs.append([out, maps_in.grad, *(each.grad for each in layer.parameters())])
+    for expected, found in zip(*outs, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-9)
+    assert outs[1][0].is_contiguous(memory_format=layout)
+
+
+def calls_of(layer: nn.Module, given: Tensor) -> set[str]:
+    with torch.profiler.profile() as seen:
+        layer(given)
+    return {each.key for each in seen.key_averages()} & {"aten::conv2d", "aten::linear"}
+
+
+def test_pointwise_convolutions_are_products_on_small_maps_only() -> None:
+    fast = with_fast_layers(nn.Conv2d(4, 6, 1))
+
+    def seen(side: int, layout: torch.memory_format = torch.channels_last) -> set[str]:
+        return calls_of(fast, torch.randn(2, 4, side, side).to(memory_format=layout))
+
+    assert seen(4) == seen(1, torch.contiguous_format) == {"aten::linear"}
+    assert seen(5) == seen(2, torch.contiguous_format) == {"aten::conv2d"}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert seen(4) == {"aten::conv2d"}
+
+
+def test_convolutions_are_exported_as_such(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 5, padding=2, groups=8), nn.Flatten(), nn.Linear(128, 4))
+    write_onnx(with_fast_layers(net), torch.randn(2, 3, 4, 4), tmp_path / "net.onnx", 18, {})
+    kinds = [node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node]
+    assert (kinds.count("Conv"), kinds.count("Gemm")) == (2, 1)
+
+
 def test_layers_with_a_faster_twin_are_replaced_and_no_others() -> None:
     net = nn.Sequential(
         nn.Dropout(0.2),
@@ -194,14 +252,16 @@ def test_layers_with_a_faster_twin_are_replaced_and_no_others() -> None:
         nn.Conv2d(4, 8, 3, groups=4),
         nn.Conv2d(4, 4, 3, groups=4, dilation=2),
         nn.Conv2d(4, 4, 3, groups=4, padding="same"),
+        nn.Conv2d(4, 8, 1),
+        nn.Conv2d(4, 8, 1, stride=2),
+        nn.Conv2d(4, 8, 1, padding=1),
+        nn.Conv2d(4, 8, 1, groups=2),
         nn.AdaptiveAvgPool2d((1, 1)),
         nn.AdaptiveAvgPool2d(2),
     )
     found = [type(each) for each in with_fast_layers(net).modules() if not isinstance(each, nn.Sequential)]
-    assert found == [Dropout, Dropout, nn.Dropout2d, DepthwiseConv2d, *[nn.Conv2d] * 4] + [
-        GlobalPool,
-        nn.AdaptiveAvgPool2d,
-    ]
+    convs = [DepthwiseConv2d, *[nn.Conv2d] * 4, PointwiseConv2d, *[nn.Conv2d] * 3]
+    assert found == [Dropout, Dropout, nn.Dropout2d, *convs, GlobalPool, nn.AdaptiveAvgPool2d]
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_100", "custom-student"])
