@@ -90,6 +90,9 @@ def converted(value: Any, hint: Any, place: str) -> Any:  # noqa: ANN401
         return Path(value).expanduser()
     if plain is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if plain is str and isinstance(value, int) and not isinstance(value, bool):
+        # `threads = 4` at the top of a file is a number for one command and the start of a sweep for another
+        return str(value)
     wanted = str if choices_of(plain) else plain
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise ConfigError(f"{place} = {value!r}: not {wanted.__name__}", f"give a value of type {wanted.__name__}")

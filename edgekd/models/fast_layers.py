@@ -37,26 +37,26 @@ class _Drop(torch.autograd.Function):
         kept = keep_mask(maps, p)
         ctx.save_for_backward(kept)
         ctx.scale = 1 / (1 - p)
-        factors = _factors(kept, ctx.scale, maps.dtype)
-        if not inplace:
-            return factors.mul_(maps)
-        ctx.mark_dirty(maps)
-        return maps.mul_(factors)
+        if inplace:
+            ctx.mark_dirty(maps)
+        return _scaled(maps, kept, ctx.scale, inplace=inplace)
 
     @staticmethod
     def backward(ctx: Context, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
-        (gradient,) = gradients
-        return _factors(kept, ctx.scale, gradient.dtype).mul_(gradient), None, None
+        return _scaled(gradients[0], kept, ctx.scale), None, None
 
 
-def _factors(kept: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
-    """0 where `kept` is 0, `scale` where it is 1."""
-    if dtype.itemsize != torch.int16.itemsize:
-        return kept.to(dtype).mul_(scale)
+def _scaled(values: Tensor, kept: Tensor, scale: float, *, inplace: bool = False) -> Tensor:
+    """`values` times `scale` where `kept` is 1, 0 where it is 0, in as few passes over memory as there can be."""
+    if values.dtype.itemsize != torch.int16.itemsize:
+        factors = kept.to(values.dtype)
+        zero = values.new_zeros(())
+        return torch.addcmul(zero, values, factors, value=scale, out=values if inplace else factors)
     # arithmetic of half the cost: whole numbers times the bits of `scale`
-    bits = int(torch.tensor(scale, dtype=dtype).view(torch.int16))
-    return kept.to(torch.int16).mul_(bits).view(dtype)
+    bits = int(torch.tensor(scale, dtype=values.dtype).view(torch.int16))
+    factors = kept.to(torch.int16).mul_(bits).view(values.dtype)
+    return values.mul_(factors) if inplace else factors.mul_(values)
 
 
 def keep_mask(like: Tensor, p: float) -> Tensor:

@@ -64,6 +64,13 @@ def test_lists_and_whole_numbers_are_converted(tmp_path: Path) -> None:
     assert made.set == ("temperature=2",) and made.lr == 1.0 and made.runs == Path("elsewhere")
 
 
+def test_a_number_at_the_top_serves_commands_that_take_a_sweep_there_too(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("threads = 4\n")
+    made = [build(TABLE[name], name, {"config": path}, TABLE).threads for name in ("distill", "profile")]  # type: ignore[attr-defined]
+    assert made == [4, "4"]
+
+
 def test_import_is_a_flag_and_a_key(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('import = "theirs.npz"\n')
