@@ -27,6 +27,8 @@ class Shell(Options):
     json: bool = option(False, "print the result as one JSON object on stdout", recorded=False)
     quiet: bool = option(False, "no progress and no notes on stderr; warnings and errors stay", recorded=False)
     debug: bool = option(False, "show the traceback of an expected error too", recorded=False)
+    given: tuple[str, ...] = option((), "", recorded=False)
+    """Names of the options that flags or the file gave, also where they are the default."""
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,12 @@ def option(
 ) -> Any:  # noqa: ANN401
     """A field with its help text and, for numbers, its inclusive limits.
 
-    `positional` makes it an argument; an option that is not `recorded` stays out of manifests. A whole number whose
-    help says `auto` may also be given as that word, which leaves it open.
+    `positional` makes it an argument; an option that is not `recorded` stays out of manifests; one without a text is
+    no flag or key. A whole number whose help says `auto` may also be given as that word, which leaves it open.
     """
     facts = {"help": text, "low": low, "high": high, "positional": positional, "recorded": recorded}
-    return field(default=default, metadata=facts | {"one_way": default is False, "auto": AUTO in text})
+    facts |= {"one_way": default is False, "auto": AUTO in text}
+    return field(default=default, metadata=facts, compare=text != "")
 
 
 Anyhow = TypeVar("Anyhow", bound="Options")
@@ -59,6 +60,17 @@ def _check(each: Field[Any], hint: Any, value: Any) -> None:  # noqa: ANN401
     if too_low or (number and high is not None and not value <= high):
         limits = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
         raise UsageError(f"--{flag(each.name)} {value}: out of range", f"give a number {limits}")
+
+
+def offered(config: type[Options]) -> list[Field[Any]]:
+    """The fields that are flags and keys."""
+    return [each for each in fields(config) if each.metadata["help"]]
+
+
+def is_given(config: Options, name: str) -> bool:
+    """Whether an option was given, or has another value than its default."""
+    default = next(each.default for each in fields(config) if each.name == name)
+    return name in getattr(config, "given", ()) or bool(getattr(config, name) != default)
 
 
 def choices_of(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -130,12 +142,11 @@ def from_dict(config: type[Anyhow], values: dict[str, Any], place: str) -> Anyho
 
 
 def fill_defaults(config: Anyhow, values: dict[str, Any], place: str, names: Iterable[str]) -> Anyhow:
-    """Take `values` for those of `names` that were left at their defaults; what was given explicitly stays."""
+    """Take `values` for those of `names` that were left open; what was given stays, also where it is the default."""
     hints = typing.get_type_hints(type(config))
-    defaults = {each.name: each.default for each in fields(config)}
     taken = {
         name: converted(values[key_of(name)], hints[name], f"{place}: {key_of(name)}")
         for name in names
-        if values.get(key_of(name)) is not None and getattr(config, name) == defaults[name]
+        if values.get(key_of(name)) is not None and not is_given(config, name)
     }
     return replace(config, **taken)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +9,7 @@ import pytest
 
 from edgekd import __version__
 from edgekd.cli.app import COMMANDS
-from edgekd.declaration import flag
+from edgekd.declaration import flag, offered
 from edgekd.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +31,7 @@ def test_generated_parts_are_up_to_date(generate: ModuleType) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_has_every_command_and_flag(command: str) -> None:
     assert f"<!-- help: {command} -->" in README
-    options = [each for each in fields(COMMANDS[command].config) if not each.metadata["positional"]]
+    options = [each for each in offered(COMMANDS[command].config) if not each.metadata["positional"]]
     assert all(f"--{flag(each.name)}" in README for each in options)
 
 

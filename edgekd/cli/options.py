@@ -5,13 +5,13 @@ import json
 import tomllib
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, fields
+from dataclasses import Field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edgekd.declaration import AUTO, Options, converted, flag, key_of, plain_type
+from edgekd.declaration import AUTO, Options, converted, flag, key_of, offered, plain_type
 from edgekd.errors import ConfigError, nearest
 
 Given = dict[str, Any]
@@ -39,7 +39,7 @@ def _in_help_order(config: type[Options]) -> list[Field[Any]]:
     def rank(each: Field[Any]) -> tuple[bool, int]:
         return not each.metadata["positional"], next(i for i, names in enumerate(owners) if each.name in names)
 
-    return sorted(fields(config), key=rank)
+    return sorted(offered(config), key=rank)
 
 
 def _parameter(each: Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN401
@@ -81,7 +81,7 @@ def build(config: type[Options], name: str, given: Given, commands: Mapping[str,
     values = _read(Path(path), name, commands) if path else {}
     hints = typing.get_type_hints(config)
     merged = values | {key: converted(value, hints[key], f"--{flag(key)}") for key, value in given.items()}
-    return config(**merged)
+    return config(**merged | {"given": tuple(merged)})
 
 
 def _read(path: Path, name: str, commands: Mapping[str, type[Options]]) -> Given:
@@ -89,10 +89,10 @@ def _read(path: Path, name: str, commands: Mapping[str, type[Options]]) -> Given
     raw = _manifest_config(path, name) if path.suffix == ".json" else _toml(path)
     hints = {key_of(field): (field, hint) for field, hint in typing.get_type_hints(commands[name]).items()}
     tables = {key: raw.pop(key) for key in list(raw) if key in commands and isinstance(raw[key], dict)}
-    everywhere = {key_of(each.name) for config in commands.values() for each in fields(config)}
+    everywhere = {key_of(each.name) for config in commands.values() for each in offered(config)}
     _refuse_unknown(raw, everywhere, str(path))
     for key, table in tables.items():
-        _refuse_unknown(table, {key_of(each.name) for each in fields(commands[key])}, f"{path} [{key}]")
+        _refuse_unknown(table, {key_of(each.name) for each in offered(commands[key])}, f"{path} [{key}]")
     chosen = {key: value for key, value in raw.items() if key in hints} | tables.get(name, {})
     return {hints[key][0]: converted(value, hints[key][1], f"{path}: {key}") for key, value in chosen.items()}
 

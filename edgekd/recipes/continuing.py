@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from edgekd.config import Run as RunOptions
 from edgekd.config import Shell, Training
-from edgekd.declaration import as_dict, flag, from_dict
+from edgekd.declaration import as_dict, flag, from_dict, is_given
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.runs import Run
 
@@ -27,14 +27,13 @@ def go_on(config: Config, run: Run, command: str) -> Config:
     if manifest["command"] != command:
         raise CheckpointError(f"{run.path}: made by edgekd {manifest['command']}", "give another --name")
     settled, given, now = manifest["config"], manifest["given"], as_dict(config)
-    defaults = {each.name: each.default for each in fields(config)}
     for name in now.keys() - HOW - MACHINE:
-        if now[name] not in (settled.get(name), given.get(name)) and getattr(config, name) != defaults[name]:
+        if now[name] not in (settled.get(name), given.get(name)) and is_given(config, name):
             raise UsageError(
                 f"--resume: --{flag(name)} is {now[name]} here but {settled.get(name)} in {run.path}",
                 "give the command as it was, or --overwrite to start anew",
             )
-    changed = {name for name in MACHINE if getattr(config, name) != defaults[name]}
+    changed = {name for name in MACHINE if is_given(config, name)}
     kept = settled | {name: now[name] for name in (HOW | changed) & now.keys()}
     return from_dict(type(config), kept, str(run.path / "manifest.json"))
 

@@ -22,6 +22,7 @@ def distill(text: str, place: Path, **given: Any) -> Distill:
 def test_flag_over_file_over_default(tmp_path: Path) -> None:
     made = distill("alpha = 0.9\nepochs = 7\n", tmp_path, epochs=3)
     assert (made.alpha, made.epochs, made.temperature) == (0.9, 3, 4.0)
+    assert set(made.given) == {"config", "alpha", "epochs"}
 
 
 def test_one_file_serves_a_chain(tmp_path: Path) -> None:
@@ -36,6 +37,7 @@ def test_one_file_serves_a_chain(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("alhpa = 0.5", "alhpa"),
+        ("given = ['alpha']", "unknown key 'given'"),
         ("[distill]\nmodel = 'x'", r"\[distill\]: unknown key 'model'"),
         ("epochs = 'many'", "not int"),
         ("flip = 1", "not bool"),

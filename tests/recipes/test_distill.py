@@ -152,6 +152,8 @@ def test_a_resumed_distillation_keeps_its_method_settings(cli: Any, copy: Path, 
     before = run.weights.read_bytes()
     run.update(status="interrupted")
     shutil.rmtree(run.last.parent)
+    called = cli("distill", "--name", "cut", "--temperature", 4, "--resume")
+    assert called.code == 2 and "--temperature is 4.0 here but 1.0" in called.err
     assert cli("distill", "--name", "cut", "--resume").code == 0
     assert run.weights.read_bytes() == before
 
