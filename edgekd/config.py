@@ -62,7 +62,13 @@ class Data(Options):
 class Machine(Options):
     """What the work runs on and in which number format."""
 
-    threads: int | None = option(None, "CPU threads; default: the cores this process may use", low=1, high=1024)
+    threads: int | None = option(
+        None,
+        "CPU threads; default: the cores this process may use, or a half, a quarter ... where a short trial shows "
+        "that to be faster (evaluate: all)",
+        low=1,
+        high=1024,
+    )
     torch_device: Literal["auto", "cpu", "cuda"] = option("auto", "where torch computes")
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "number format; auto: the fastest in a short trial (evaluate: fp32)"

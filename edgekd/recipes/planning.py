@@ -19,7 +19,7 @@ from edgekd.models.taps import Taps
 from edgekd.recipes.known_teacher import KnownTeacher
 from edgekd.report import Reporter
 from edgekd.runs import environment
-from edgekd.training.formats import Format, choose_format, measure_step, trial_batch
+from edgekd.training.formats import Format, choose_format, choose_threads, measure_step, trial_batch
 from edgekd.training.session import describe_data
 from edgekd.training.settings import settle_views, view_recipe
 
@@ -53,6 +53,7 @@ def new_plan(
     )
     with Taps(network, config.columns) as taps:
         form = choose_format(config, network, first, step, report)
+        threads = config.threads or choose_threads(form, network, first, step, report)
         seconds = measure_step(form, network, trial_batch(network, first, step), step).seconds_per_image
     described = describe_data(data)
     classes = len(data.classes)
@@ -70,7 +71,7 @@ def new_plan(
         compute={
             "precision": form.precision,
             "memory_format": form.memory_format,
-            "threads": torch.get_num_threads(),
+            "threads": threads,
             "device": device.type,
             "versions": environment()["packages"],
         },

@@ -99,7 +99,7 @@ def rehearse_teacher(scene: Scene, config: Distill, report: Reporter) -> Teacher
     network = scene.network()
     if network is None or scene.teacher is None:
         return None
-    network = network.to(device_of(config)).eval()
+    network = network.to(device_of(scene.config)).eval()
     plan = scene.cache.plan if scene.cache else _new_plan(scene, scene.teacher, network, report)
     everything, recipe = scene.data.everything, view_recipe(settle_views(scene.config, plan.views))
     rows = np.arange(len(everything))
@@ -107,6 +107,7 @@ def rehearse_teacher(scene: Scene, config: Distill, report: Reporter) -> Teacher
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
     filling = _forward_pace(network, form, view_in_order(everything, recipe, 1, count, rows))
     first = next(training_batches(scene, config))
+    device_of(config)
     own = Format(config.precision, scene.teacher.layout)
     live = _forward_pace(network, own, repeat(first.first(min(count, len(first)))))
     return TeacherPace(plan, filling, live)

@@ -1,4 +1,4 @@
-"""Number format and tensor layout: which one is fastest here is measured, not guessed."""
+"""Number format, tensor layout, threads: which are fastest here is measured, not guessed."""
 
 import copy
 import time
@@ -26,7 +26,7 @@ MOST_SECONDS = 0.5
 ROUNDS = 3
 """Candidates take turns, so that other work on the machine meets them all."""
 HEAD_START = 0.95
-"""fp32's time counts for so much less: a trial is noisy, and fp32 is the safe choice."""
+"""The usual choice's time (fp32, all threads) counts for so much less: a trial is noisy."""
 STEADY = 1.2
 """A trial whose rounds differ by more is not remembered: the machine was busy."""
 FEW = 8
@@ -100,6 +100,42 @@ def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, 
     if is_steady:
         trials.remember(key, {"precision": best.precision, "memory_format": best.memory_format})
     return best
+
+
+def choose_threads(form: Format, module: nn.Module, batch: Batch, step: Step, report: Reporter) -> int:
+    """With how many of this process's threads `step` is fastest, all of them or a half, a quarter ...; sets them.
+
+    Two threads on one core, and small steps on many cores, are slower than fewer threads. What a trial found is
+    remembered.
+    """
+    most = fewest = torch.get_num_threads()
+    if batch.canvas.device.type != "cpu" or most == 1:
+        return most
+    key = trials.key_of(module, batch, ("threads", form.precision, form.memory_format))
+    known = trials.recall(key) or {}
+    if known.get("threads") in range(1, most + 1):
+        fewest = known["threads"]
+    else:
+        batch = trial_batch(module, batch, step)
+        while fewest > 1 and _is_faster_with(fewest // 2, fewest, lambda: measure_step(form, module, batch, step)):
+            fewest //= 2
+        trials.remember(key, {"threads": fewest})
+    torch.set_num_threads(fewest)
+    if fewest < most:
+        report.note(f"threads: {fewest} of {most} ({'as in an earlier trial here' if known else 'faster in a trial'})")
+    return fewest
+
+
+def _is_faster_with(fewer: int, threads: int, measured: Callable[[], "Trial"]) -> bool:
+    """Whether fewer threads are clearly faster in every round; mostly the first round tells that they are not."""
+    for _ in range(ROUNDS):
+        seconds = []
+        for count in (threads, fewer):
+            torch.set_num_threads(count)
+            seconds.append(measured().seconds_per_image)
+        if seconds[1] > HEAD_START * seconds[0]:
+            return False
+    return True
 
 
 def _fastest(

@@ -70,7 +70,8 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
         formed = settle_format(job.config, objective, first, report)
         return settle_time(formed, objective, first, batches, len(job.data.val), report)
 
-    config = replace(ranks.from_first(settled), threads=job.config.threads)
+    config = ranks.from_first(settled)
+    config = replace(config, threads=job.config.threads or config.threads)
     form = format_of(config)
     form.apply(objective)
     optimizer = make_optimizer(config, layers, ends_of(objective.deployed.backbone))
@@ -116,9 +117,12 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     if is_begun:
         _check_unchanged(job, manifest)
     asked = (job.given.get("threads"), manifest.get("given", {}).get("threads"))
+    threads = job.config.threads
     if is_begun and manifest.get("processes", 1) != ranks.world and asked == (None, None):
-        job = replace(job, config=replace(job.config, threads=own_cores()))
-    return job, is_begun
+        threads = None
+    if ranks.world > 1 and threads is None:
+        threads = own_cores()
+    return replace(job, config=replace(job.config, threads=threads)), is_begun
 
 
 def _engine(objective: Objective, batch: Batch, form: Format, config: Training, report: Reporter) -> nn.Module:

@@ -11,9 +11,8 @@ from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
 from edgekd.images.views import ViewRecipe
 from edgekd.models.defaults import Recipe
-from edgekd.ranks import own_cores
 from edgekd.report import Reporter
-from edgekd.training.formats import Format, Step, choose_format, measure_step, trial_batch
+from edgekd.training.formats import Format, Step, choose_format, choose_threads, measure_step, trial_batch
 from edgekd.training.schedule import seconds_of, work_share
 from edgekd.training.update import Objective
 
@@ -51,7 +50,6 @@ def settle(config: Config, recipe: Recipe, images: int) -> Config:
         label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,
         progressive=recipe.progressive if config.progressive is None else config.progressive,
         **_views(config, {"seed": config.seed, "crop": recipe.crop}),
-        threads=config.threads or own_cores(),
     )
 
 
@@ -101,9 +99,11 @@ def training_step(objective: Objective) -> Step:
 
 
 def settle_format(config: Config, objective: Objective, batch: Batch, report: Reporter) -> Config:
-    """Fix number format and layout, by measurement where they were left open."""
-    form = choose_format(config, objective, batch, training_step(objective), report)
-    return replace(config, precision=form.precision, memory_format=form.memory_format)
+    """Fix number format, layout and threads, by measurement where they were left open."""
+    step = training_step(objective)
+    form = choose_format(config, objective, batch, step, report)
+    threads = config.threads or choose_threads(form, objective, batch, step, report)
+    return replace(config, precision=form.precision, memory_format=form.memory_format, threads=threads)
 
 
 def settle_time(

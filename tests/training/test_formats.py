@@ -1,3 +1,7 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 from timm.layers import Attention
@@ -6,7 +10,7 @@ from edgekd.config import Machine
 from edgekd.data.batch import Batch
 from edgekd.models.network import Network
 from edgekd.report import Silent
-from edgekd.training.formats import Format, choose_format, device_of, measure_step
+from edgekd.training.formats import Format, choose_format, choose_threads, device_of, measure_step
 
 
 def step_of(network: Network):  # noqa: ANN201
@@ -73,3 +77,51 @@ def test_threads_are_set() -> None:
     device_of(Machine(threads=1))
     assert torch.get_num_threads() == 1
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def eight_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path))
+    before = torch.get_num_threads()
+    torch.set_num_threads(8)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("eight_threads")
+@pytest.mark.parametrize(
+    ("milliseconds", "best"),
+    [({8: 9, 4: 6, 2: 3, 1: 6}, 2), ({8: 5, 4: 5, 2: 1, 1: 1}, 8), ({8: 9, 4: 6, 2: 4, 1: 2}, 1)],
+)
+def test_fewer_threads_are_taken_while_they_are_faster(
+    network: Network, batch: Batch, milliseconds: dict[int, int], best: int
+) -> None:
+    calls = []
+
+    def step(each: Batch) -> torch.Tensor:
+        calls.append(torch.get_num_threads())
+        time.sleep(milliseconds[calls[-1]] / 1000)
+        return torch.tensor(0.0)
+
+    report = Silent()
+    assert choose_threads(Format(), network, batch, step, report) == torch.get_num_threads() == best
+    assert report.notes == ([f"threads: {best} of 8 (faster in a trial)"] if best < 8 else [])
+    assert set(calls) == set(milliseconds) - ({1, 2} if best == 8 else set())
+    # remembered
+    calls.clear()
+    torch.set_num_threads(8)
+    assert choose_threads(Format(), network, batch, step, report) == torch.get_num_threads() == best
+    assert not calls
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_one_slow_round_is_enough_to_stay_with_all_threads(network: Network, batch: Batch) -> None:
+    calls = []
+
+    def step(each: Batch) -> torch.Tensor:
+        calls.append(torch.get_num_threads())
+        time.sleep(0.002 if calls[-1] == 4 and calls.count(4) <= 8 else 0.006)
+        return torch.tensor(0.0)
+
+    assert choose_threads(Format(), network, batch, step, Silent()) == 8
+    assert 8 < calls.count(4) <= 16
