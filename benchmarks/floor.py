@@ -29,6 +29,8 @@ KINDS = {
 """Words in the names of torch's operations."""
 REST = "sums, copies, dropout, the loss"
 """What has none of those words."""
+WRITING = ("copy_", "fill_", "zero_", "random_")
+"""Operations that do not read what they change."""
 WARM_UP = 3
 
 
@@ -97,7 +99,10 @@ class Counting(TorchDispatchMode):
         if func.is_view or name in ("detach", "empty", "empty_like", "empty_strided"):
             return made
         flop = flop_of(name, args, made)
-        moved = sum(size_of(each) for each in (*tensors_in([*args, *(kwargs or {}).values()]), *tensors_in(made)))
+        # what is only written to counts as made, not as read
+        read = args[1:] if name in WRITING else args
+        read = [*read, *(value for key, value in (kwargs or {}).items() if key != "out")]
+        moved = sum(size_of(each) for each in (*tensors_in(read), *tensors_in(made)))
         spent.flop += flop
         spent.moved += moved
         spent.least += max(flop / self.per_second, moved / self.bandwidth)

@@ -63,7 +63,11 @@ def plain_network(name: str, data: ImageData, device: str) -> Network:
 
 
 def plain_logits(network: Network, images: torch.Tensor) -> torch.Tensor:
-    """Logits [n, classes] of uint8 images [n, C, S, S] of the network's size, normalised as a tutorial does."""
+    """Logits [n, classes] of uint8 images [n, C, S, S] of the network's size, normalised as a tutorial does.
+
+    The images lie channels first, PyTorch's default: layers keep the layout of what they are given.
+    """
+    assert images.is_contiguous()
     logits: torch.Tensor = network.backbone((images.float() - network.offset).mul_(network.scale))
     return logits
 
@@ -75,7 +79,8 @@ def plain_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
     images = torch.from_numpy(data.train.pixels.gather(data.train.index))
     side = data.canvas
     pad = side // 8
-    padded = F.pad(images.permute(0, 3, 1, 2).float(), (pad, pad, pad, pad), mode="reflect").to(device, torch.uint8)
+    planes = images.permute(0, 3, 1, 2).float().contiguous()
+    padded = F.pad(planes, (pad, pad, pad, pad), mode="reflect").to(device, torch.uint8)
     targets = torch.from_numpy(data.train.targets).to(device)
     while True:
         for rows in torch.randperm(len(targets), device=device)[: len(targets) // BATCH * BATCH].split(BATCH):

@@ -88,12 +88,19 @@ def head_of(backbone: nn.Module) -> nn.Module:
 
 def ends_of(backbone: nn.Module) -> list[nn.Parameter]:
     """The weights of the first layer and of the final classifier, as far as there are such."""
-    first = next((each for each in backbone.parameters() if each.ndim > 1), None)
+    layers = (each for each in backbone.modules() if isinstance(each, nn.Linear | nn.Conv2d))
+    first = next((each.weight for each in layers), None)
     try:
         head = head_of(backbone).weight
     except UsageError:
         head = None
     return [each for each in (first, head) if isinstance(each, nn.Parameter)]
+
+
+def undecayed(backbone: nn.Module) -> list[nn.Parameter]:
+    """What is no layer's matrix though it has its shape, by timm's own list: position and class embeddings."""
+    named: Any = getattr(backbone, "no_weight_decay", set)
+    return [parameter for name, parameter in backbone.named_parameters() if name in named()]
 
 
 def head_name(backbone: nn.Module) -> str:

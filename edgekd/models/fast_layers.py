@@ -51,6 +51,8 @@ def _scaled(values: Tensor, kept: Tensor, scale: float, *, inplace: bool = False
     """`values` times `scale` where `kept` is 1, 0 where it is 0, in as few passes over memory as there can be."""
     if values.dtype.itemsize != torch.int16.itemsize:
         factors = kept.to(values.dtype)
+        if torch.is_grad_enabled():
+            return values * (factors * scale)  # someone wants the gradient's own gradient
         zero = values.new_zeros(())
         return torch.addcmul(zero, values, factors, value=scale, out=values if inplace else factors)
     # arithmetic of half the cost: whole numbers times the bits of `scale`
@@ -101,7 +103,7 @@ class GlobalPool(nn.AdaptiveAvgPool2d):
     """The mean over each map, [n, c, h, w] to [n, c, 1, 1]; of maps channels last the gradient is not written out.
 
     torch writes it channels first; what comes before the pool in a channels-last network then takes ten times as long.
-    Where maps do lie channels first that is just right: without it a whole step of tiny-cnn takes 49 ms in place of 19.
+    Where maps lie channels first it is as good.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -135,9 +137,9 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Maps [n, channels, h, w] to maps of the convolution's size."""
-        if maps.device.type != "cpu":
+        if maps.device.type != "cpu" or maps.ndim != 4:
             return super().forward(maps)
-        if torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled("cpu") and self.weight.dtype == torch.float32:
             with torch.autocast("cpu", enabled=False):
                 return self.forward(maps.float())
         if not torch.is_grad_enabled() or max(maps.shape[-2:]) >= max(self.kernel_size):
@@ -214,14 +216,19 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Maps [n, channels, h, w] to maps [n, out channels, h, w]."""
-        n, channels, height, width = maps.shape
-        is_matrix = height * width == 1 or maps.is_contiguous(memory_format=torch.channels_last)
-        is_plain = maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        if torch.compiler.is_exporting() or height * width > SMALL_MAP or not is_matrix or not is_plain:
+        if not self._is_matrix(maps):
             return super().forward(maps)
-        rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
-        made = F.linear(rows, self.weight.flatten(1), self.bias)
-        return made.view(n, height, width, -1).permute(0, 3, 1, 2)
+        n, channels, height, width = maps.shape
+        made = F.linear(maps.permute(0, 2, 3, 1).reshape(-1, channels), self.weight.flatten(1), self.bias)
+        return made.view(n, height, width, self.out_channels).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def _is_matrix(maps: Tensor) -> bool:
+        is_small = maps.ndim == 4 and maps.shape[2] * maps.shape[3] <= SMALL_MAP
+        is_wide = maps.device.type == "cpu" and maps.dtype != torch.bfloat16 and not torch.is_autocast_enabled("cpu")
+        if not is_small or not is_wide or torch.compiler.is_exporting():
+            return False
+        return maps.shape[2:] == (1, 1) or maps.is_contiguous(memory_format=torch.channels_last)
 
 
 def with_fast_layers(network: nn.Module) -> nn.Module:

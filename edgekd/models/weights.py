@@ -15,14 +15,17 @@ from edgekd.models.network import Images, Network
 State = dict[str, Tensor]
 WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "student")
 PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
+"""What wrappers put before all names."""
+COUNTER = "num_batches_tracked"
+"""A batch norm's, of which weights from before torch 0.4.1 know nothing; nothing is computed from it."""
 
 
 def load_weights(path: Path) -> State:
-    """The tensors of somebody's .safetensors, .pt or .pth file, without wrappings and prefixes.
+    """The tensors of somebody's .safetensors, .pt or .pth file, without wrappings, by the names they have there.
 
     Raises CheckpointError when the file is missing, cut, of another kind, or holds no weights.
     """
-    return _without_prefix(_read(path))
+    return _read(path)
 
 
 def restore_weights(network: Network, path: Path) -> None:
@@ -58,10 +61,14 @@ def _load_torch(path: Path) -> State:
     return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
-def _without_prefix(state: State) -> State:
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
+def _as_named_in(network: Network, state: State) -> State:
+    """The weights by the network's own names: prefixes that all of them have go, unless they are names of its own."""
+    own = network.backbone.state_dict()
+    while not any(name in own for name in state):
+        prefix = next((each for each in PREFIXES if all(name.startswith(each) for name in state)), None)
+        if prefix is None:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
 
 
@@ -70,6 +77,7 @@ def apply_weights(network: Network, state: State, origin: str) -> None:
 
     Raises CheckpointError that names the number of classes, or the first names and shapes that differ.
     """
+    state = _as_named_in(network, state)
     found, wanted = classes_in(network, state), len(network.spec.classes)
     if found not in (None, wanted) and not _misfit(*_bodies(network, state)):
         raise CheckpointError(
@@ -77,7 +85,7 @@ def apply_weights(network: Network, state: State, origin: str) -> None:
             "give weights of the same classes, or data of theirs",
         )
     _check(network, origin, _misfit(network.backbone.state_dict(), state))
-    network.backbone.load_state_dict(state)
+    network.backbone.load_state_dict(state, strict=False)
 
 
 def apply_body(network: Network, state: State, origin: str) -> None:
@@ -85,6 +93,7 @@ def apply_body(network: Network, state: State, origin: str) -> None:
 
     Raises CheckpointError like `apply_weights`.
     """
+    state = _as_named_in(network, state)
     _check(network, origin, _misfit(*_bodies(network, state)))
     network.backbone.load_state_dict(_bodies(network, state)[1], strict=False)
 
@@ -92,7 +101,7 @@ def apply_body(network: Network, state: State, origin: str) -> None:
 def classes_in(network: Network, state: State) -> int | None:
     """How many classes the classifier in these weights has; None when it is not there by that name."""
     try:
-        head = state.get(f"{head_name(network.backbone)}.weight")
+        head = _as_named_in(network, state).get(f"{head_name(network.backbone)}.weight")
     except UsageError:
         return None
     return None if head is None else int(head.shape[0])
@@ -108,7 +117,7 @@ def build_for(name: str, images: Images, state: State, origin: str, *, input_siz
     problems = []
     for start in starts:
         network = build(name, images, input_size=input_size, start=start)
-        problems.append(_misfit(*_bodies(network, state)))
+        problems.append(_misfit(*_bodies(network, _as_named_in(network, state))))
         if not problems[-1]:
             return network
     _check(network, origin, problems[0])
@@ -135,6 +144,7 @@ def _check(network: Network, origin: str, problem: str) -> None:
 
 def _misfit(own: State, given: State) -> str:
     """What first differs between a network's state and the given weights, in words; empty when they fit."""
+    own = {name: value for name, value in own.items() if name in given or not name.endswith(COUNTER)}
     missing = [name for name in own if name not in given]
     strange = [name for name in given if name not in own]
     words = [f"{len(missing)} missing, first {missing[0]}"] if missing else []

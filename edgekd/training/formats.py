@@ -1,8 +1,9 @@
 """Number format, tensor layout, threads: which are fastest here is measured, not guessed."""
 
 import copy
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from torch import nn
 from edgekd.allocator import keep_memory
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
-from edgekd.errors import MissingDependency
+from edgekd.errors import CheckpointError, MissingDependency
 from edgekd.models.network import Network
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter
@@ -28,7 +29,7 @@ ROUNDS = 3
 HEAD_START = 0.95
 """The usual choice's time (fp32, all threads) counts for so much less: a trial is noisy."""
 STEADY = 1.2
-"""A trial whose rounds differ by more is not remembered: the machine was busy."""
+"""Where a trial's rounds differ by more the machine was busy: no format is remembered, no thread left out."""
 FEW = 8
 """Images of a first, quick look."""
 HOPELESS = 3.0
@@ -83,23 +84,36 @@ Step = Callable[[Batch], torch.Tensor]
 
 
 def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, report: Reporter) -> Format:
-    """The fastest format that `config` leaves open, by timing `step`; `module` is left as it was.
+    """The fastest format that `config` leaves open, by timing `step`; the values of `module` are left as they were.
 
-    A faster format is taken only when its loss agrees with fp32's. What a trial found is remembered.
+    A faster format is taken only when its loss agrees with fp32's. What a trial found is remembered. Raises
+    CheckpointError when the loss is no number in fp32.
     """
     candidates = _candidates(config)
     if len(candidates) == 1:
         return candidates[0]
     key = trials.key_of(module, batch, (config.precision, config.memory_format))
-    known = trials.recall(key)
+    known = trials.recall(key) or {}
     for each in candidates:
-        if known is not None and (each.precision, each.memory_format) == (known["precision"], known["memory_format"]):
+        if (each.precision, each.memory_format) == (known.get("precision"), known.get("memory_format")) and (
+            each.precision == candidates[0].precision or _agree(candidates[0], each, module, batch, step)
+        ):
             report.note(f"format: {each.precision} {each.memory_format} (as in an earlier trial here)")
             return each
     best, is_steady = _fastest(candidates, module, batch, step, report)
     if is_steady:
         trials.remember(key, {"precision": best.precision, "memory_format": best.memory_format})
     return best
+
+
+def _agree(reference: Format, form: Format, module: nn.Module, batch: Batch, step: Step) -> bool:
+    """Whether a remembered format does for these weights too, on a few images."""
+    few = batch.first(min(len(batch), FEW))
+    return _is_close(*(measure_step(each, module, few, step).loss for each in (form, reference)))
+
+
+def _is_close(loss: float, expected: float) -> bool:
+    return abs(loss - expected) <= LOSS_TOLERANCE * max(1, abs(expected))
 
 
 def choose_threads(form: Format, module: nn.Module, batch: Batch, step: Step, report: Reporter) -> int:
@@ -127,15 +141,23 @@ def choose_threads(form: Format, module: nn.Module, batch: Batch, step: Step, re
 
 
 def _is_faster_with(fewer: int, threads: int, measured: Callable[[], "Trial"]) -> bool:
-    """Whether fewer threads are clearly faster in every round; mostly the first round tells that they are not."""
+    """Whether fewer threads are clearly faster in every round; mostly the first round tells that they are not.
+
+    Rounds that differ much tell of other work on the machine, beside which fewer threads always do better.
+    """
+    rounds: list[list[float]] = []
     for _ in range(ROUNDS):
-        seconds = []
+        rounds.append([])
         for count in (threads, fewer):
             torch.set_num_threads(count)
-            seconds.append(measured().seconds_per_image)
-        if seconds[1] > HEAD_START * seconds[0]:
+            rounds[-1].append(measured().seconds_per_image)
+        if rounds[-1][1] > HEAD_START * rounds[-1][0]:
             return False
-    return True
+    return all(_is_steady(each) for each in zip(*rounds, strict=True))
+
+
+def _is_steady(seconds: Sequence[float]) -> bool:
+    return max(seconds) <= STEADY * min(seconds)
 
 
 def _fastest(
@@ -151,7 +173,12 @@ def _fastest(
     seconds = {each: [found[each].seconds_per_image for found in rounds] for each in candidates}
     losses = {each: rounds[0][each].loss for each in candidates}
     expected = losses[candidates[0]]
-    accurate = [each for each in candidates if abs(losses[each] - expected) <= LOSS_TOLERANCE * max(1, abs(expected))]
+    if not math.isfinite(expected):
+        raise CheckpointError(
+            f"the network gives {expected} before anything is trained: its weights, or its teacher's, hold no numbers",
+            "train or fetch them again",
+        )
+    accurate = [each for each in candidates if _is_close(losses[each], expected)]
 
     def weighed(each: Format) -> float:
         return min(seconds[each]) * (HEAD_START if each == candidates[0] else 1)
@@ -161,7 +188,7 @@ def _fastest(
     report.note(f"format: {best.precision} {best.memory_format} (images per second in a trial: {told})")
     # What was refused for its loss may do with other weights.
     is_by_speed = best == min(candidates, key=weighed)
-    return best, is_by_speed and all(max(each) <= STEADY * min(each) for each in seconds.values())
+    return best, is_by_speed and all(_is_steady(each) for each in seconds.values())
 
 
 def _candidates(config: Machine) -> list[Format]:

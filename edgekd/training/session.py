@@ -15,7 +15,6 @@ from edgekd.data.loader import ORDER, Batches
 from edgekd.declaration import as_dict
 from edgekd.errors import CheckpointError, DataError, Interrupted, UsageError
 from edgekd.images.imageset import ImageData
-from edgekd.models.build import ends_of
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
 from edgekd.models.weights import restore_weights
@@ -74,7 +73,7 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     config = replace(config, threads=job.config.threads or config.threads)
     form = format_of(config)
     form.apply(objective)
-    optimizer = make_optimizer(config, layers, ends_of(objective.deployed.backbone))
+    optimizer = make_optimizer(config, layers, objective.deployed.backbone)
     update = Update(objective, optimizer, config, form, _engine(objective, first, form, config, report))
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = report

@@ -28,15 +28,16 @@ def key_of(module: nn.Module, batch: Batch, asked: tuple[str, ...]) -> str:
     facts = {
         "step": type(module).__name__,
         "networks": [
-            (each.spec.name, each.spec.input_size, sum(value.numel() for value in each.parameters()))
+            (each.spec.name, each.spec.input_size, each.spec.options, sum(value.numel() for value in each.parameters()))
             for each in (*networks, *([live] if live is not None else []))
         ],
-        "trained": any(each.requires_grad for each in module.parameters()) and module.training,
+        "trained": sum(each.numel() for each in module.parameters() if each.requires_grad) if module.training else 0,
         "batch": list(batch.canvas.shape),
         "device": str(batch.canvas.device),
         "asked": asked,
         "threads": torch.get_num_threads(),
         "machine": [platform.node(), platform.processor(), platform.machine(), available_cores()],
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
@@ -55,7 +56,12 @@ def remember(key: str, chosen: dict[str, Any]) -> None:
     known: dict[str, Any] = {}
     with suppress(BadInput):
         known = read_json(cache_root() / NAME, BadInput)
-    kept = sorted(known.items(), key=lambda item: item[1].get("turn", 0) if isinstance(item[1], dict) else 0)[-MOST:]
-    turn = 1 + max((value["turn"] for _, value in kept if isinstance(value, dict) and "turn" in value), default=0)
+    kept = sorted(known.items(), key=lambda item: _turn(item[1]))[-MOST:]
+    turn = 1 + max((_turn(value) for _, value in kept), default=0)
     with suppress(DataError):
         write_json(cache_root() / NAME, dict(kept) | {key: chosen | {"turn": turn}})
+
+
+def _turn(entry: Any) -> int:  # noqa: ANN401
+    found = entry.get("turn") if isinstance(entry, dict) else None
+    return found if isinstance(found, int) else 0

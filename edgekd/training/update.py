@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from edgekd.config import Fit
 from edgekd.data.batch import Batch
 from edgekd.images.counter import random_bits
+from edgekd.models.build import ends_of, undecayed
 from edgekd.models.network import Network
 from edgekd.objectives import LABEL_PART, Distillation, Supervised, label_weight
 from edgekd.training.distributed import Agreement, everyone, noticing_losses
@@ -33,17 +34,19 @@ class LayerRate:
 
 
 def make_optimizer(
-    config: Fit, layers: Iterable[LayerRate], ends: Sequence[nn.Parameter] = ()
+    config: Fit, layers: Iterable[LayerRate], backbone: nn.Module | None = None
 ) -> torch.optim.Optimizer:
-    """The optimiser over parameters that require grad; no weight decay on biases, norms and other vectors.
+    """The optimiser over parameters that require grad; no weight decay on biases, norms, embeddings of positions.
 
-    Muon is for hidden layers: the `ends` of the network, and what is no matrix, learn by SGD in its place.
+    Muon is for hidden layers: the ends of the `backbone`, and what is no matrix, learn by SGD in its place.
     """
     is_muon = config.optimizer == "muon"
-    at_ends = {id(each) for each in ends}
+    apart = {id(each) for each in (undecayed(backbone) if backbone is not None else ())}
+    if is_muon and backbone is not None:
+        apart |= {id(each) for each in ends_of(backbone)}
 
     def is_hidden(weight: nn.Parameter) -> bool:
-        return is_matrix(weight) and id(weight) not in at_ends if is_muon else weight.ndim > 1
+        return (is_matrix(weight) if is_muon else weight.ndim > 1) and id(weight) not in apart
 
     groups = []
     for layer in layers:

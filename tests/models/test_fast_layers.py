@@ -235,6 +235,26 @@ def test_pointwise_convolutions_are_products_on_small_maps_only() -> None:
         assert seen(4) == {"aten::conv2d"}
 
 
+def test_a_gradients_own_gradient_passes_through_dropout() -> None:
+    given = torch.ones(50, requires_grad=True)
+    out = Dropout(0.5).train()(given**2)
+    (gradient,) = torch.autograd.grad(out.sum(), given, create_graph=True)
+    gradient.sum().backward()
+    assert torch.equal(given.grad, 2 * out.detach())
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(4, 6, 1), nn.Conv2d(4, 4, 5, padding=2, groups=4)])
+def test_convolutions_take_what_pytorchs_take(layer: nn.Conv2d) -> None:
+    fast = with_fast_layers(copy.deepcopy(layer))
+    for shape in ((0, 4, 2, 2), (4, 2, 2)):
+        assert fast(torch.ones(shape)).shape == layer(torch.ones(shape)).shape
+    halves = copy.deepcopy(fast).bfloat16()
+    given = torch.ones(2, 4, 2, 2, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert halves(given).dtype == torch.bfloat16
+    assert halves(given).dtype == torch.bfloat16
+
+
 def test_convolutions_are_exported_as_such(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 5, padding=2, groups=8), nn.Flatten(), nn.Linear(128, 4))
     write_onnx(with_fast_layers(net), torch.randn(2, 3, 4, 4), tmp_path / "net.onnx", 18, {})

@@ -1,5 +1,6 @@
 """Weight files: what is read, and how each kind of misfit is told."""
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,30 @@ def test_safetensors_come_back_as_they_were(saved: Path, network: Network) -> No
 
 
 @pytest.mark.parametrize("wrap", ["", "state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module.model."])
-def test_wrappings_and_prefixes_come_off(tmp_path: Path, wrap: str, prefix: str) -> None:
-    own = nn.Linear(2, 3).state_dict()
-    state: dict[str, Any] = {prefix + name: value for name, value in own.items()}
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "module.model.", "model.module."])
+def test_wrappings_and_prefixes_come_off(network: Network, tmp_path: Path, wrap: str, prefix: str) -> None:
+    state: dict[str, Any] = {prefix + name: value + 1 for name, value in network.backbone.state_dict().items()}
     path = tmp_path / "w.pth"
     torch.save({wrap: state, "epoch": 3} if wrap else state, path)
-    assert load_weights(path).keys() == own.keys()
+    before = network.backbone.state_dict()["head.weight"].clone()
+    assert classes_in(network, load_weights(path)) == len(network.spec.classes)
+    apply_weights(network, load_weights(path), "w.pth")
+    assert torch.equal(network.backbone.state_dict()["head.weight"], before + 1)
+
+
+def test_a_prefix_that_is_the_networks_own_stays(network: Network) -> None:
+    network.backbone = nn.Sequential(OrderedDict(model=network.backbone))
+    own = network.backbone.state_dict()
+    for prefix in ("", "module."):
+        apply_weights(network, {prefix + name: value.clone() for name, value in own.items()}, "w.pt")
+
+
+def test_counters_of_batch_norms_may_be_missing(network: Network) -> None:
+    own = network.backbone.state_dict()
+    given = {name: value + 1 for name, value in own.items() if not name.endswith("num_batches_tracked")}
+    assert len(given) < len(own)
+    apply_weights(network, given, "w.pt")
+    assert torch.equal(network.backbone.state_dict()["head.weight"], given["head.weight"])
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])

@@ -94,7 +94,7 @@ def eight_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
     [({8: 9, 4: 6, 2: 3, 1: 6}, 2), ({8: 5, 4: 5, 2: 1, 1: 1}, 8), ({8: 9, 4: 6, 2: 4, 1: 2}, 1)],
 )
 def test_fewer_threads_are_taken_while_they_are_faster(
-    network: Network, batch: Batch, milliseconds: dict[int, int], best: int
+    network: Network, batch: Batch, milliseconds: dict[int, int], best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
 
@@ -103,6 +103,7 @@ def test_fewer_threads_are_taken_while_they_are_faster(
         time.sleep(milliseconds[calls[-1]] / 1000)
         return torch.tensor(0.0)
 
+    monkeypatch.setattr("edgekd.training.formats.STEADY", 3.0)
     report = Silent()
     assert choose_threads(Format(), network, batch, step, report) == torch.get_num_threads() == best
     assert report.notes == ([f"threads: {best} of 8 (faster in a trial)"] if best < 8 else [])
@@ -125,3 +126,17 @@ def test_one_slow_round_is_enough_to_stay_with_all_threads(network: Network, bat
 
     assert choose_threads(Format(), network, batch, step, Silent()) == 8
     assert 8 < calls.count(4) <= 16
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_on_a_busy_machine_all_threads_are_taken(network: Network, batch: Batch) -> None:
+    calls = []
+
+    def step(each: Batch) -> torch.Tensor:
+        calls.append(torch.get_num_threads())
+        slower = 3 if calls.count(4) > 8 else 1
+        time.sleep(slower * (0.002 if calls[-1] == 4 else 0.006))
+        return torch.tensor(0.0)
+
+    assert choose_threads(Format(), network, batch, step, Silent()) == 8
+    assert calls.count(4) > 8

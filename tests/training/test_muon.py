@@ -1,11 +1,11 @@
 """Muon: orthogonal steps for hidden layers, plain SGD for the others."""
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 from edgekd.config import Fit
-from edgekd.models.build import ends_of
 from edgekd.training.muon import PLAIN_RATE, Muon, is_matrix, orthogonal
 from edgekd.training.update import LayerRate, make_optimizer
 
@@ -58,11 +58,25 @@ def test_hidden_layers_are_told_from_ends_vectors_and_depthwise_filters() -> Non
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 6, 1), nn.Linear(6, 2)
     )
     config = Fit(optimizer="muon", lr=0.02, weight_decay=0.3)
-    optimizer = make_optimizer(config, [LayerRate(list(net.parameters()), 1.0)], ends_of(net))
+    optimizer = make_optimizer(config, [LayerRate(list(net.parameters()), 1.0)], net)
     groups = {group["is_hidden"]: group for group in optimizer.param_groups}
     assert [each.shape for each in groups[True]["params"]] == [net[3].weight.shape]
     assert len(groups[False]["params"]) == len(list(net.parameters())) - 1
     assert (groups[True]["weight_decay"], groups[False]["weight_decay"]) == (0.3, 0.0)
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_a_transformers_embeddings_are_not_decayed_and_its_patches_are_its_first_layer(name: str) -> None:
+    net = timm.create_model("deit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, num_classes=3)
+    optimizer = make_optimizer(
+        Fit(optimizer=name, lr=0.02, weight_decay=0.3),  # type: ignore[arg-type]
+        [LayerRate(list(net.parameters()), 1.0)],
+        net,
+    )
+    decayed = {id(each) for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]}
+    assert id(net.blocks[0].mlp.fc1.weight) in decayed
+    assert not {id(net.cls_token), id(net.pos_embed), id(net.norm.weight)} & decayed
+    assert (id(net.patch_embed.proj.weight) in decayed) == (id(net.head.weight) in decayed) == (name == "adamw")
 
 
 @pytest.mark.parametrize(

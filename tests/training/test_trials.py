@@ -8,6 +8,7 @@ import torch
 
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
+from edgekd.errors import CheckpointError
 from edgekd.methods.contract import Spec, View
 from edgekd.methods.kd import Kd, Options
 from edgekd.models.network import Network
@@ -87,12 +88,39 @@ def test_another_batch_or_question_has_its_own_key(network: Network, batch: Batc
     assert len(keys) == 4
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"k": 3}', "{"])
+@pytest.mark.parametrize("content", ["", "[]", '{"k": 3}', "{", '{"j": {"turn": "x"}}'])
 def test_a_damaged_memory_is_no_memory(place: Path, content: str) -> None:
     (place / NAME).write_text(content)
     assert recall("k") is None
     remember("k", {"precision": "fp32"})
     assert recall("k") == {"precision": "fp32", "turn": 1}
+
+
+@pytest.mark.parametrize("entry", [{}, {"precision": "fp8"}, {"precision": 3, "memory_format": []}])
+def test_an_entry_that_says_nothing_is_measured_anew(network: Network, batch: Batch, entry: dict[str, object]) -> None:
+    network.train()
+    key = key_of(network, batch, ("fp32", "auto"))
+    remember(key, entry)
+    report = Silent()
+    choose_format(Machine(precision="fp32"), network, batch, lambda each: network(each.canvas).mean().detach(), report)
+    assert "trial:" in report.notes[0]
+
+
+def test_a_remembered_format_that_computes_something_else_now_is_not_taken(network: Network, batch: Batch) -> None:
+    network.train()
+
+    def step(each: Batch) -> torch.Tensor:
+        is_wrong = torch.is_autocast_enabled("cpu")
+        return torch.tensor(100.0 if is_wrong else 1.0)
+
+    config = Machine(memory_format="channels-last")
+    remember(key_of(network, batch, ("auto", "channels-last")), {"precision": "bf16", "memory_format": "channels-last"})
+    assert choose_format(config, network, batch, step, Silent()).precision == "fp32"
+
+
+def test_a_network_that_gives_no_numbers_is_told(network: Network, batch: Batch) -> None:
+    with pytest.raises(CheckpointError, match="gives nan before anything is trained"):
+        choose_format(Machine(), network, batch, lambda each: torch.tensor(math.nan), Silent())
 
 
 def test_a_place_that_cannot_be_written_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
