@@ -62,24 +62,28 @@ def plain_network(name: str, data: ImageData, device: str) -> Network:
     return network.train().to(device)
 
 
-def plain_logits(network: Network, images: torch.Tensor) -> torch.Tensor:
+def plain_logits(
+    network: Network, images: torch.Tensor, layout: torch.memory_format = torch.contiguous_format
+) -> torch.Tensor:
     """Logits [n, classes] of uint8 images [n, C, S, S] of the network's size, normalised as a tutorial does.
 
-    The images lie channels first, PyTorch's default: layers keep the layout of what they are given.
+    The images lie in `layout` already; layers keep the layout of what they are given.
     """
-    assert images.is_contiguous()
+    assert images.is_contiguous(memory_format=layout)
     logits: torch.Tensor = network.backbone((images.float() - network.offset).mul_(network.scale))
     return logits
 
 
-def plain_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
-    """A tutorial's loop, one step per item."""
-    network = plain_network(name, data, device)
+def plain_steps(
+    name: str, data: ImageData, device: str, layout: torch.memory_format = torch.contiguous_format
+) -> Iterator[None]:
+    """A tutorial's loop, one step per item; weights and images in `layout`, which is PyTorch's own unless given."""
+    network = plain_network(name, data, device).to(memory_format=layout)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     images = torch.from_numpy(data.train.pixels.gather(data.train.index))
     side = data.canvas
     pad = side // 8
-    planes = images.permute(0, 3, 1, 2).float().contiguous()
+    planes = images.permute(0, 3, 1, 2).float().contiguous(memory_format=layout)
     padded = F.pad(planes, (pad, pad, pad, pad), mode="reflect").to(device, torch.uint8)
     targets = torch.from_numpy(data.train.targets).to(device)
     while True:
@@ -87,7 +91,7 @@ def plain_steps(name: str, data: ImageData, device: str) -> Iterator[None]:
             down, right = torch.randint(0, 2 * pad + 1, (2,)).tolist()
             batch = padded[rows][:, :, down : down + side, right : right + side]
             flipped = torch.where((torch.rand(BATCH, device=device) < 0.5)[:, None, None, None], batch.flip(3), batch)
-            loss = F.cross_entropy(plain_logits(network, flipped), targets[rows])
+            loss = F.cross_entropy(plain_logits(network, flipped, layout), targets[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -173,6 +177,7 @@ def products_steps(name: str, data: ImageData, device: str, form: Format) -> Ite
 
 LOOPS: dict[str, Callable[[str, ImageData, str], Iterator[None]]] = {
     "plain": plain_steps,
+    "plain-channels-last": partial(plain_steps, layout=torch.channels_last),
     "files": files_steps,
     "edgekd": edgekd_steps,
 }
@@ -259,26 +264,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in each round")
     parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--against", choices=("plain", "plain-channels-last"), default="plain")
     parser.add_argument("--files", default="custom-student", help="models also measured against a loop over files")
     parser.add_argument("--serve", help="be one loop's process")
     asked = parser.parse_args()
     if asked.serve:
         return serve(asked.serve, asked.models, asked.threads, asked.device)
-    pairs = [(each, "plain") for each in asked.models.split(",")]
-    pairs += [(each, "files") for each in asked.files.split(",") if each]
+    pairs = [(each, asked.against) for each in asked.models.split(",")]
+    if asked.against == "plain":
+        pairs += [(each, "files") for each in asked.files.split(",") if each]
     rows = [compare(*pair, asked.threads, asked.device, asked.rounds, asked.seconds) for pair in pairs]
     about = (
-        "plain: uint8 images in memory, crops and flips of whole batches, fp32 and PyTorch's default layout, one "
-        "process. files: a DataLoader over PNG files with torchvision's transforms, as the papers train. edgekd: in "
-        "the format its own trial chose, preparing each batch while the one before it trains. products: the "
-        "convolutions and linear layers alone, forward and backward, in edgekd's format; no loop in that format "
-        "takes less, so 'that / products' bounds the ratio."
+        "plain: uint8 images in memory, crops and flips of whole batches, fp32, PyTorch's default layout (channels "
+        "first) unless it is told to use channels-last, one process. files: a DataLoader over PNG files with "
+        "torchvision's transforms, as the papers train. edgekd: in the format its own trial chose, preparing each "
+        "batch while the one before it trains. products: the convolutions and linear layers alone, forward and "
+        "backward, in edgekd's format; no loop in that format takes less, so 'that / products' bounds the ratio."
     )
     own = {} if asked.device == "cpu" else {"gpu": torch.cuda.get_device_name()}
     rows = [row | own for row in rows]
     where = vectors() if asked.device == "cpu" else "gpu"
-    title = f"Training steps against a plain PyTorch loop ({where})"
-    publish(f"plain-{where}", title, about, rows, asked.threads, is_trial=asked.trial)
+    told = ", told to use channels-last" if asked.against == "plain-channels-last" else ""
+    title = f"Training steps against a plain PyTorch loop{told} ({where})"
+    publish(f"{asked.against}-{where}", title, about, rows, asked.threads, is_trial=asked.trial)
     return None
 
 
