@@ -21,6 +21,8 @@ from edgekd.errors import BadInput, CheckpointError, DataError, UsageError, near
 
 FORMAT = 1
 """Version of the run folder's format; a newer one is refused."""
+LONGEST = 200
+"""Bytes of a run's name: file systems take 255, and names of a moment are longer."""
 _HEAD = {"format": FORMAT, "edgekd": __version__}
 
 
@@ -179,26 +181,6 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", short).strip("-.") or "unnamed"
 
 
-def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
-    """The run folder to write, checked but not yet made.
-
-    Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, or something that is no
-    run, CheckpointError when there is nothing to resume, DataError when the place cannot be written.
-    """
-    run = Run(root / plain_name(name))
-    if run.path.exists() and not run.is_there:
-        raise UsageError(f"{run.path}: is there, but is not a run, so it is left alone", "give another --name")
-    if run.path.exists() and not (resume or overwrite):
-        raise exists_already(run)
-    if resume and not run.is_there:
-        there = nearest(name, [each.path.name for each in everything(root)])
-        raise CheckpointError(
-            f"--resume: there is no run {run.path} to go on with", f"leave --resume out to start it; runs {there}"
-        )
-    check_writable(run.path)
-    return run
-
-
 def exists_already(run: Run) -> UsageError:
     """In words: the run's name is taken."""
     return UsageError(
@@ -209,16 +191,24 @@ def exists_already(run: Run) -> UsageError:
 
 def plain_name(name: str) -> str:
     """The name, when it is one folder's; raises UsageError for a path."""
-    if name.startswith(".") or Path(name).name != name:
-        raise UsageError(f"--name {name}: not a plain name", "give a name without / and without a dot in front")
+    if name.startswith(".") or Path(name).name != name or len(os.fsencode(name)) > LONGEST:
+        what = f"a name without / and without a dot in front, of {LONGEST} bytes at most"
+        raise UsageError(f"--name {name}: not a plain name", f"give {what}")
     return name
 
 
 def check_writable(path: Path) -> None:
     """Raise DataError when nothing can be written at `path`, before any work is done for it."""
     place = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise DataError(f"{place}: no permission to write there", "choose another place (--runs, --caches, --output)")
+    problem = ""
+    if not place.is_dir():
+        problem = "is a file, not a folder"
+    elif os.name == "posix" and os.statvfs(place).f_flag & os.ST_RDONLY:
+        problem = "the file system is read-only"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        problem = "no permission to write there"
+    if problem:
+        raise DataError(f"{place}: {problem}", "choose another place (--runs, --caches, --output)")
 
 
 def clear(folder: Path) -> None:

@@ -1,12 +1,15 @@
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgekd import runs
 from edgekd.errors import CheckpointError, DataError, UsageError
-from edgekd.runs import Run, atomic, claim, clear, data_name, find, newest, read_lines, slug
+from edgekd.runs import LONGEST, Run, atomic, clear, data_name, find, newest, read_lines, slug
+from edgekd.training.claim import claim, holding
 
 
 def finished(root: Path, name: str, **manifest: object) -> Run:
@@ -45,8 +48,43 @@ def test_a_place_without_permission_is_named(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    with pytest.raises(DataError, match="runs"):
+    with pytest.raises(DataError, match=r"runs: is a file, not a folder"):
         claim(tmp_path / "runs", "new", resume=False, overwrite=False)
+
+
+def test_a_name_too_long_for_a_folder_is_refused(tmp_path: Path) -> None:
+    claim(tmp_path, "é" * (LONGEST // 2), resume=False, overwrite=False)
+    with pytest.raises(UsageError, match="not a plain name"):
+        claim(tmp_path, "é" * (LONGEST // 2) + "x", resume=False, overwrite=False)
+
+
+def test_a_run_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    run = finished(tmp_path, "mine")
+    with holding(run):
+        for how in ({"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}):
+            with pytest.raises(UsageError, match="another process is training it"):
+                claim(tmp_path, "mine", **how)
+    assert claim(tmp_path, "mine", resume=False, overwrite=True).is_there
+
+
+def test_a_killed_process_lets_go_of_its_run(tmp_path: Path) -> None:
+    run = finished(tmp_path, "mine")
+    text = f"""
+from pathlib import Path
+from edgekd.runs import Run
+from edgekd.training.claim import holding
+with holding(Run(Path({str(run.path)!r}))):
+    print("held", flush=True)
+    input()
+"""
+    with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+        with pytest.raises(UsageError, match="another process"), holding(run):
+            pass
+        process.kill()
+        process.wait()
+        with holding(run):
+            pass
 
 
 def test_an_unknown_run_gets_the_nearest_names(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def check_fit(
     if differs:
         raise CacheError(
             f"{folder}: does not fit: " + "; ".join(differs),
-            "edgekd cache-logits --overwrite makes it anew, --name NAME makes another beside it",
+            "edgekd cache-logits --overwrite with the same options makes it anew, --name NAME makes another beside it",
         )
 
 

@@ -157,15 +157,31 @@ def _in_words(error: BaseException, row: Command) -> EdgekdError | None:
     if isinstance(error, OSError):
         if error.errno not in PLACE_FAULTS:
             return None
-        return DataError(f"{error.filename or 'a file'}: {error.strerror}", "make room or give another place")
+        return DataError(
+            f"{error.filename or 'standard output, or a file'}: {error.strerror}", "make room or give another place"
+        )
     is_run = "resume" in {each.name for each in fields(row.config)}
     again = "call the same command again" + (", with --resume once its run is there" if is_run else "")
     return Interrupted("interrupted", again, error.args[0] if error.args else signal.SIGINT)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait: an interrupted import leaves half a module, and other errors than the interruption."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _load(recipe: str) -> Any:  # noqa: ANN401
     try:
-        return importlib.import_module(f"edgekd.recipes.{recipe}")
+        with _undisturbed():
+            return importlib.import_module(f"edgekd.recipes.{recipe}")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "edgekd":

@@ -46,7 +46,7 @@ class Console:
         self.as_json = as_json
         self.quiet = quiet
         self.err = RichConsole(stderr=True, highlight=False)
-        is_bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+        is_bounded = (sys.stdout is not None and sys.stdout.isatty()) or "COLUMNS" in os.environ
         self.out = _Out(highlight=False, width=None if is_bounded else WIDE)
 
     def say(self, text: str) -> None:

@@ -147,9 +147,10 @@ def _check_filled(classes: tuple[str, ...], parts: Mapping[str, Part], skipped: 
     for split, part in parts.items():
         empty = {name for target, name in enumerate(classes) if not (part.targets == target).any()}
         if empty and (split == "train" or len(empty) == len(classes)):
+            left_out = f" ({len(skipped)} bad images were left out)" if skipped else ""
             raise DataError(
-                f"no {split} images left of {_few(empty)} ({len(skipped)} bad images were left out)",
-                "add good images",
+                f"no {split} images left of {_few(empty)}{left_out}",
+                "add good images" if skipped else "add images: each class needs some for training and for testing",
             )
 
 

@@ -1,8 +1,12 @@
 """How each model is trained when nothing else is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Literal
+
+Optimizer = Literal["sgd", "adamw", "muon"]
+RATES: dict[Optimizer, tuple[float, float]] = {"sgd": (0.1, 5e-4), "adamw": (1e-3, 5e-2), "muon": (0.02, 0.3)}
+"""Peak learning rate and weight decay of an optimiser that is not the recipe's own."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class Recipe:
     canvas: by default four pixels of 32, as usual for CIFAR.
     """
 
-    optimizer: Literal["sgd", "adamw", "muon"]
+    optimizer: Optimizer
     lr: float
     weight_decay: float
     batch_size: int
@@ -21,6 +25,13 @@ class Recipe:
     label_smoothing: float
     progressive: float = 1.0
     crop: float = 0.125
+
+    def by(self, optimizer: "Optimizer | None") -> "Recipe":
+        """The recipe with another optimiser, which brings its own rate and weight decay."""
+        if optimizer is None or optimizer == self.optimizer:
+            return self
+        lr, weight_decay = RATES[optimizer]
+        return replace(self, optimizer=optimizer, lr=lr, weight_decay=weight_decay)
 
 
 # fmt: off

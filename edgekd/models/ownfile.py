@@ -26,6 +26,8 @@ def build_own(name: str, classes: int, channels: int, input_size: int) -> nn.Mod
     net = _told(name, lambda: _call(make, dict(zip(KEYWORDS, (classes, channels, input_size), strict=True))))
     if not isinstance(net, nn.Module):
         raise CheckpointError(f"{name}: returned {type(net).__name__}, not a torch.nn.Module", "return the network")
+    if not any(each.requires_grad for each in net.parameters()):
+        raise CheckpointError(f"{name}: has no parameters to train", "make its layers attributes of the module")
     logits = _told(name, lambda: _try(net, torch.zeros(2, channels, input_size, input_size)))
     if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != (2, classes):
         got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
@@ -33,6 +35,8 @@ def build_own(name: str, classes: int, channels: int, input_size: int) -> nn.Mod
             f"{name}: two images gave {got} instead of logits [2, {classes}]",
             f"make the last layer give {classes} classes",
         )
+    if not logits.requires_grad:
+        raise CheckpointError(f"{name}: its output does not depend on its parameters", "return what its layers give")
     return net
 
 
@@ -61,7 +65,7 @@ def _call(make: Callable[..., Any], values: dict[str, int]) -> Any:  # noqa: ANN
     return make(**named) if named else make(values["classes"])
 
 
-@torch.no_grad()
+@torch.enable_grad()
 def _try(net: nn.Module, images: torch.Tensor) -> Any:  # noqa: ANN401
     training = net.training
     logits = net.eval()(images.to(next(net.parameters()).device))

@@ -7,6 +7,7 @@ from edgekd.config import Run as RunOptions
 from edgekd.config import Shell, Training
 from edgekd.declaration import as_dict, flag, from_dict, is_given
 from edgekd.errors import CheckpointError, UsageError
+from edgekd.report import Reporter
 from edgekd.runs import Run
 
 HOW = {each.name for each in (*fields(Shell), *fields(RunOptions))}
@@ -38,6 +39,9 @@ def go_on(config: Config, run: Run, command: str) -> Config:
     return from_dict(type(config), kept, str(run.path / "manifest.json"))
 
 
-def is_finished(run: Run) -> bool:
-    """Whether the run was finished before."""
-    return bool(run.manifest().get("status") == "finished")
+def is_finished(run: Run, report: Reporter) -> bool:
+    """Whether the run was finished before; says so."""
+    found = bool(run.manifest().get("status") == "finished")
+    if found:
+        report.note(f"{run.path}: finished before, so there is nothing to go on with; its result:")
+    return found

@@ -18,7 +18,8 @@ from edgekd.recipes.parents import find_teacher, onnx_name
 from edgekd.recipes.scene import build_student
 from edgekd.recipes.teaching import caches_of, make_ready
 from edgekd.report import Reporter, Result
-from edgekd.runs import Run, claim, data_name, file_sum, slug
+from edgekd.runs import Run, data_name, file_sum, slug
+from edgekd.training.claim import claim
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate
@@ -34,7 +35,7 @@ def run(config: Distill, report: Reporter) -> Result:
     given = as_dict(config)
     if config.resume and place.is_there:
         config = go_on(config, place, "distill")
-        if is_finished(place):
+        if is_finished(place, report):
             return summary(place)
         method = _method(config)
     resolve(config.student)

@@ -15,7 +15,8 @@ from edgekd.objectives import Supervised
 from edgekd.recipes.continuing import go_on, is_finished
 from edgekd.recipes.parents import inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result
-from edgekd.runs import claim, data_name
+from edgekd.runs import data_name
+from edgekd.training.claim import claim
 from edgekd.training.distributed import everyone
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
@@ -37,7 +38,7 @@ def run(config: Finetune, report: Reporter) -> Result:
     given = as_dict(config)
     if config.resume and place.is_there:
         config = go_on(config, place, "finetune")
-        if is_finished(place):
+        if is_finished(place, report):
             return summary(place)
         # a newer student may have been made since
         parent = student_run(config.model, config.runs)
@@ -51,7 +52,7 @@ def run(config: Finetune, report: Reporter) -> Result:
     if data.classes != network.spec.classes:
         report.note(f"other classes than {parent.path.name} knows, so the head starts fresh")
         swap_head(network, data.classes)
-    config = settle(config, _gentle(recipe_for(network.spec.name)), len(data.train))
+    config = settle(config, _gentle(recipe_for(network.spec.name).by(config.optimizer)), len(data.train))
     objective = Supervised(network, config.label_smoothing or 0.0)
     parents = {"start": {"run": str(parent.path), "sha256": parent.manifest()["weights_sha256"]}}
     # The start is kept where no epoch is better by validation, so that finetuning never makes it worse there.

@@ -16,7 +16,8 @@ from edgekd.models.weights import apply_body, apply_weights, build_for, classes_
 from edgekd.objectives import Supervised
 from edgekd.recipes.continuing import go_on, is_finished
 from edgekd.report import Reporter, Result
-from edgekd.runs import claim, data_name, file_sum, slug
+from edgekd.runs import data_name, file_sum, slug
+from edgekd.training.claim import claim
 from edgekd.training.distributed import everyone
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
@@ -30,7 +31,7 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     given = as_dict(config)
     if config.resume and place.is_there:
         config = go_on(config, place, "train-teacher")
-        if is_finished(place):
+        if is_finished(place, report):
             return summary(place)
     with everyone().in_turn():
         data = open_data(config, report)

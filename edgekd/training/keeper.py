@@ -1,6 +1,9 @@
 """What happens between steps: report, validate, keep the best, save the state, obey signals, stop early."""
 
+import errno
 import math
+import os
+import shutil
 import signal
 import threading
 import time
@@ -12,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from edgekd.config import Fit
@@ -28,6 +31,8 @@ from edgekd.training.update import Update
 SECONDS_BETWEEN_SAVES = 300.0
 """Long epochs are saved midway this often."""
 SECONDS_BETWEEN_REPORTS = 0.5
+NEXT_TO_NOTHING = 1 << 20
+"""Bytes free on a disk that is full."""
 SECONDS_OF_ECHO = 3.0
 """torchrun passes a Ctrl-C on to processes that the terminal has told already: no second wish to stop."""
 
@@ -47,9 +52,20 @@ class Record:
 
 def save_weights(network: Network, path: Path) -> None:
     """Write the plain network's weights as safetensors, atomically; loadable without edgekd."""
-    state = {name: value.detach().cpu().contiguous() for name, value in network.backbone.state_dict().items()}
+    # copies, since safetensors refuses what layers share
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.backbone.state_dict().items()}
     with atomic(path) as beside:
-        save_file(state, beside)
+        # not save_file: it leaves a file that only its owner may read, and tells of a full disk in its own way
+        beside.write_bytes(save(state))
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    try:
+        torch.save(state, path)
+    except RuntimeError as error:  # torch's word for a full disk
+        is_full = shutil.disk_usage(path.parent).free < NEXT_TO_NOTHING
+        number = errno.ENOSPC if is_full else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 class Keeper:
@@ -166,6 +182,7 @@ class Keeper:
             return False
         record.best_top1, record.best_loss, record.best_epoch = score.top1, score.loss, epoch
         record.epochs_since_best = 0
+        self._marks["reported"] = 0.0  # shown at once
         if self.ranks.is_first:
             save_weights(self.update.deployed, self.run.weights)
         return True
@@ -236,7 +253,7 @@ class Keeper:
         }
         if self.ranks.is_first:
             with atomic(self.run.last) as beside:
-                torch.save(state, beside)
+                _save(state, beside)
         self.ranks.wait()
         self._saved_step = self.record.step
 

@@ -1,8 +1,10 @@
 """One training from settled options to a finished run folder: the part all training commands share."""
 
 import resource
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +24,7 @@ from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, clear, environment, file_sum
 from edgekd.training.checks import check_pieces, check_sizes
+from edgekd.training.claim import holding
 from edgekd.training.distributed import RankLost, Ranks, everyone
 from edgekd.training.evaluate import evaluate_together
 from edgekd.training.formats import Format, device_of, measure_step
@@ -54,8 +57,17 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     """Train, keep the best epoch by validation, test it once, and finish the run's manifest.
 
     `layers` are the parameters that learn, with their learning-rate scales. Under torchrun every process calls this;
-    the first one writes. Raises Interrupted once the state is saved, RankLost when another process has gone.
+    the first one writes. Raises Interrupted once the state is saved, RankLost when another process has gone, UsageError
+    when another command is training the run.
     """
+    ranks = everyone()
+    with ExitStack() as held:
+        if ranks.is_first:
+            held.enter_context(holding(job.run))
+        return _train(job, objective, layers, report, held)
+
+
+def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter, held: ExitStack) -> Result:
     ranks = everyone()
     job, is_begun = _agree(job, ranks)
     device = device_of(job.config)
@@ -79,6 +91,8 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
     keeper.report = report
     job = replace(job, config=config)
     _start(job, update.deployed, keeper, is_begun)
+    if ranks.is_first and not is_begun:
+        held.enter_context(holding(job.run))
     if job.start_counts and keeper.step == 0:
         keeper.judge_start()
     try:
@@ -91,6 +105,13 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
         _note_interruption(job.run, ranks)
         ranks.wait()
         raise
+    except KeyboardInterrupt as error:
+        _note_interruption(job.run, ranks)
+        raise Interrupted(
+            f"interrupted at step {keeper.step}; what was saved before is in {job.run.path}",
+            "the same command with --resume goes on",
+            error.args[0] if error.args else signal.SIGINT,
+        ) from error
 
 
 def _note_interruption(run: Run, ranks: Ranks) -> None:

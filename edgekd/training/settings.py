@@ -39,12 +39,13 @@ USUAL: dict[str, Any] = {
 
 def settle(config: Config, recipe: Recipe, images: int) -> Config:
     """Fill what was left open from the model's recipe; a batch is never larger than the training set."""
+    recipe = recipe.by(config.optimizer)
     batch_size = min(config.batch_size or recipe.batch_size, images)
     return replace(
         config,
         epochs=config.epochs or recipe.epochs,
         batch_size=batch_size,
-        optimizer=config.optimizer or recipe.optimizer,
+        optimizer=recipe.optimizer,
         lr=recipe.lr if config.lr is None else config.lr,
         weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,

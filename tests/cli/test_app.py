@@ -77,6 +77,28 @@ def test_a_signal_saves_the_state_and_resume_ends_with_the_same_weights(
     assert epochs == list(range(1, 41))
 
 
+def test_a_signal_waits_for_an_import() -> None:
+    text = """
+import os, signal
+from edgekd.cli.app import _undisturbed
+try:
+    with _undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        print("whole")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["whole", "interrupted"]
+
+
+def test_standard_output_may_be_closed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"exec {sys.executable} -m edgekd devices >&-", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+
+
 def test_resume_refuses_another_recipe(cli: Any, folder: Path, quick: Any) -> None:
     options = ("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--name", "x")
     assert cli(*options).code == 0

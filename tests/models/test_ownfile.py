@@ -42,6 +42,34 @@ def test_a_bad_network_is_told_in_words(own_file: Path, function: str, told: str
         build_own(f"{own_file}:{function}", 2, 3, 32)
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("nn.Flatten()", "no parameters to train"),
+        ("Constant()", "does not depend on its parameters"),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(3072, 2).requires_grad_(False))", "no parameters to train"),
+    ],
+)
+def test_a_network_that_cannot_learn_is_told(tmp_path: Path, body: str, told: str) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(f"""
+import torch
+from torch import nn
+
+class Constant(nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def forward(self, images):
+        return torch.zeros(len(images), 2)
+
+def build(classes):
+    return {body}
+""")
+    with pytest.raises(CheckpointError, match=told):
+        build_own(f"{path}:build", 2, 3, 32)
+
+
 def test_a_syntax_error_names_file_and_kind(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     path.write_text("def build(:\n")

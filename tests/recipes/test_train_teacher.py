@@ -122,6 +122,44 @@ def test_a_diverged_training_ends_in_words(cli: Any, folder: Path, quick: Any) -
     assert called.code == 3 and "diverged" in called.err
 
 
+TIED = """
+from torch import nn
+
+def build(classes, channels):
+    same = nn.Conv2d(8, 8, 3, padding=1)
+    pool = nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(nn.Conv2d(channels, 8, 3, 2), nn.ReLU(), same, same, pool, nn.Flatten(), nn.Linear(8, classes))
+"""
+
+
+def test_a_layer_may_be_used_twice_and_everyone_may_read_the_weights(
+    cli: Any, folder: Path, quick: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(TIED)
+    called = cli("train-teacher", "--model", "./net.py:build", "--data", folder, *quick, "--json")
+    assert called.code == 0, called.err
+    assert cli("evaluate", Path(called.json["run"]).name, "--json").json["top1"] == called.json["test_top1"]
+    weights, metrics = (tmp_path / called.json["run"] / name for name in ("model.safetensors", "metrics.jsonl"))
+    assert weights.stat().st_mode == metrics.stat().st_mode
+
+
+def test_interrupted_in_the_closing_evaluation_and_finished_by_resume(
+    cli: Any, folder: Path, quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt(15)
+
+    options = ("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--name", "late")
+    with monkeypatch.context() as patch:
+        patch.setattr("edgekd.training.session.evaluate_together", interrupted)
+        called = cli(*options)
+    manifest = json.loads((tmp_path / "runs" / "late" / "manifest.json").read_text())
+    assert called.code == 143 and "what was saved before" in called.err and manifest["status"] == "interrupted"
+    assert cli(*options, "--resume").code == 0
+    called = cli(*options, "--resume")
+    assert called.code == 0 and "finished before" in called.err
+
+
 def test_cuda_without_a_device_is_told(cli: Any, folder: Path, quick: Any) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -9,8 +10,13 @@ from edgekd.config import Fit
 from edgekd.images.imageset import Split
 from edgekd.models.network import Network
 from edgekd.runs import Run
-from edgekd.training.keeper import Keeper
+from edgekd.training.keeper import Keeper, _save
 from tests.training.test_update import an_update
+
+
+def test_a_disk_that_is_full_is_an_os_error() -> None:
+    with pytest.raises(OSError, match=r"space|error"):
+        _save({"weights": torch.zeros(100_000)}, Path("/dev/full"))
 
 
 def test_of_equally_accurate_weights_those_of_the_smaller_loss_are_kept(

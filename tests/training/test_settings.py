@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from edgekd.declaration import as_dict, from_dict
 from edgekd.errors import UsageError
 from edgekd.images.imageset import Split
 from edgekd.images.views import ViewRecipe
-from edgekd.models.defaults import recipe_for
+from edgekd.models.defaults import RATES, recipe_for
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
@@ -75,6 +76,16 @@ def test_settled_views_survive_the_manifest() -> None:
     config = settle(Distill(runs=Path("x"), **ALL), recipe_for("resnet8"), 100)
     assert view_recipe(from_dict(Distill, as_dict(config), "here")) == view_recipe(config)
     assert view_recipe(config) == ViewRecipe(0.0, True, 0, **ALL)
+
+
+def test_another_optimizer_brings_its_own_rate() -> None:
+    recipe = recipe_for("mobilenetv3_small_100")
+    usual, other = settle(TrainTeacher(), recipe, 1000), settle(TrainTeacher(optimizer="adamw"), recipe, 1000)
+    assert (usual.optimizer, usual.lr, usual.weight_decay) == ("sgd", 0.1, 1e-4)
+    assert (other.optimizer, other.lr, other.weight_decay) == ("adamw", *RATES["adamw"])
+    given = settle(TrainTeacher(optimizer="adamw", lr=0.3, weight_decay=0.0), recipe, 1000)
+    assert (given.lr, given.weight_decay) == (0.3, 0.0)
+    assert settle(TrainTeacher(optimizer="sgd"), recipe, 1000) == replace(usual, optimizer="sgd")
 
 
 def test_shifts_are_the_recipes_unless_given() -> None:

@@ -1,0 +1,62 @@
+"""Whose a run folder is: names that are free, and one writer at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgekd.errors import CheckpointError, UsageError, nearest
+from edgekd.ranks import place
+from edgekd.runs import Run, check_writable, everything, exists_already, plain_name
+
+
+def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
+    """The run folder to write, checked but not yet made.
+
+    Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, or something that is no
+    run, or when another process is writing the run; CheckpointError when there is nothing to resume, DataError when
+    the place cannot be written.
+    """
+    run = Run(root / plain_name(name))
+    if run.path.exists() and not run.is_there:
+        raise UsageError(f"{run.path}: is there, but is not a run, so it is left alone", "give another --name")
+    if run.path.exists() and not (resume or overwrite):
+        raise exists_already(run)
+    if resume and not run.is_there:
+        there = nearest(name, [each.path.name for each in everything(root)])
+        raise CheckpointError(
+            f"--resume: there is no run {run.path} to go on with", f"leave --resume out to start it; runs {there}"
+        )
+    check_writable(run.path)
+    if place().is_first:
+        with holding(run):
+            pass
+    return run
+
+
+@contextmanager
+def holding(run: Run) -> Iterator[None]:
+    """Keep other processes from writing the run meanwhile; raises UsageError when another one is at it.
+
+    A killed process lets go of it. Where the run is not there yet, or the file system has no locks, nothing is held.
+    """
+    if not run.path.is_dir():
+        yield
+        return
+    handle = os.open(run.path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            _lock(handle, run)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, run: Run) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(
+            f"{run.path}: another process is training it at this moment", "end that one first, or give another --name"
+        ) from error
