@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from edgekd.cores import control_groups
 from edgekd.ranks import place
 
 try:
@@ -45,7 +46,7 @@ def _limits() -> Iterator[tuple[int, int]]:
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
         if most != resource.RLIM_INFINITY:
             yield most, psutil.Process().memory_info().vms
-    for folder in _cgroups():
+    for folder in control_groups("memory", _CGROUP, _OWN_CGROUPS):
         version2 = (folder / "memory.max").exists()
         names = ("memory.max", "memory.current") if version2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
         # no such file, or "max" in it: no limit here
@@ -55,22 +56,6 @@ def _limits() -> Iterator[tuple[int, int]]:
             # pages of files count as used, but make way
             idle = int(counts.get("inactive_file" if version2 else "total_inactive_file", 0))
             yield most, used - idle
-
-
-def _cgroups() -> Iterator[Path]:
-    """The folders of this process's memory control groups, of both versions, up to their roots."""
-    try:
-        lines = _OWN_CGROUPS.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        # inside a container the path may be the host's, which is not seen from here, and the root is the container
-        place = Path(path.lstrip("/"))
-        for root in (_CGROUP / "memory",) if controllers else (_CGROUP, _CGROUP / "unified"):
-            yield from (root / part for part in (place, *place.parents) if (root / part).is_dir())
 
 
 def has_room(folder: Path, size_bytes: int, budget_gb: float) -> bool:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.cores import cores_within
+from edgekd.cores import available_cores
 
 PARTS = {
     "0xd03": "Cortex-A53",
@@ -115,8 +115,8 @@ def read_host() -> Host:
 
 
 def usable_cores() -> int:
-    """The cores this process may use, a container's CPU quota counted."""
-    return cores_within(read_text("sys/fs/cgroup/cpu.max") or "")
+    """The cores this process may use, the quotas of its control groups counted."""
+    return available_cores(sysroot())
 
 
 def meminfo(key: str) -> float | None:
