@@ -19,6 +19,9 @@ class Progress(Protocol):
     def show(self, **values: float) -> None:
         """Put these latest figures beside the bar."""
 
+    def expect(self, seconds: float) -> None:
+        """Tell how long the rest will take, where the work knows it better than its speed so far does."""
+
 
 class Reporter(Protocol):
     """What a recipe may tell while it works; the console and the tests each have their own."""
@@ -38,11 +41,15 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """A closing table: plain cells, formatted by whoever shows it."""
+    """A closing table: plain cells, formatted by whoever shows it.
+
+    `spare` names columns in the order in which they are left out where there is no room for all.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    spare: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -89,4 +96,7 @@ class _Unseen:
         """Nothing to show."""
 
     def show(self, **values: float) -> None:
+        """Nothing to show."""
+
+    def expect(self, seconds: float) -> None:
         """Nothing to show."""

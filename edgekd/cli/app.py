@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import typer
 
 from edgekd import __version__, config
 from edgekd.cli import options
+from edgekd.cli.usage import translate
 from edgekd.declaration import Options
 from edgekd.errors import DataError, EdgekdError, Interrupted, MissingDependency, UsageError
 from edgekd.ranks import place
@@ -141,7 +142,7 @@ def _carry_out(name: str, given: options.Given) -> None:
             with _reader_may_go():
                 console.result(result)
     except (EdgekdError, OSError, KeyboardInterrupt) as error:
-        problem = _in_words(error, row)
+        problem = _in_words(error, row.config)
         if problem is None:
             raise
         raise _Finished(_told(problem, console, debug)) from error
@@ -150,7 +151,7 @@ def _carry_out(name: str, given: options.Given) -> None:
         raise _Finished(result.failure.exit_code)
 
 
-def _in_words(error: BaseException, row: Command) -> EdgekdError | None:
+def _in_words(error: BaseException, command: type[Options] = Options) -> EdgekdError | None:
     """The expected failure behind an exception; None for a bug."""
     if isinstance(error, EdgekdError):
         return error
@@ -158,9 +159,10 @@ def _in_words(error: BaseException, row: Command) -> EdgekdError | None:
         if error.errno not in PLACE_FAULTS:
             return None
         return DataError(
-            f"{error.filename or 'standard output, or a file'}: {error.strerror}", "make room or give another place"
+            f"{error.filename or 'standard output, or a file'}: cannot be written ({error.strerror})",
+            "make room or give another place",
         )
-    is_run = "resume" in {each.name for each in fields(row.config)}
+    is_run = "resume" in {each.name for each in fields(command)}
     again = "call the same command again" + (", with --resume once its run is there" if is_run else "")
     return Interrupted("interrupted", again, error.args[0] if error.args else signal.SIGINT)
 
@@ -206,7 +208,8 @@ def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401
     if debug:
         traceback.print_exc()
     console.failure(error)
-    console.json_error(error)
+    with suppress(OSError):  # stdout may be what failed
+        console.json_error(error)
     return error.exit_code
 
 
@@ -216,7 +219,7 @@ def _reader_may_go() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
@@ -226,6 +229,29 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code (see errors.py)."""
+    try:
+        return _main(arguments)
+    finally:
+        _settle(sys.stdout)
+        _settle(sys.stderr)
+
+
+def _settle(stream: Any) -> None:  # noqa: ANN401
+    """Flush a stream; one that cannot take it must not have Python complain, or change the exit code, at the end."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):
+        _silence(stream)
+
+
+def _silence(stream: Any) -> None:  # noqa: ANN401
+    """Let a stream, and what it still holds back, go nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _main(arguments: list[str] | None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     given = sys.argv[1:] if arguments is None else arguments
     code: Any = 0
@@ -237,7 +263,11 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Abort:
         return 130
     except typer.TyperException as error:
-        problem = UsageError(error.format_message(), "edgekd --help, or edgekd COMMAND --help, lists what there is")
+        return _told(translate(error, COMMANDS), _console("--json" in given), debug=False)
+    except OSError as error:  # stdout, while help or the version was written
+        problem = _in_words(error)
+        if problem is None:
+            raise
         return _told(problem, _console("--json" in given), debug=False)
     except Exception:
         # A bug that all processes have needs one traceback only.

@@ -4,28 +4,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.progress import Progress as RichProgress
-from rich.table import Table as RichTable
+from rich.progress import ProgressColumn, Task, TaskID
 from rich.text import Text
 
+from edgekd.cli.layout import Standing, bar_line, epoch_line, formatted, lay_out, wrap
 from edgekd.errors import EdgekdError
 from edgekd.report import Cell, Progress, Result, Table
 
 SECONDS_BETWEEN_LINES = 30.0
 """How often a stage speaks where no bar can be drawn."""
+NARROWEST = 20
+"""Columns that are always used."""
 
 
 class _Out(RichConsole):
@@ -35,8 +30,42 @@ class _Out(RichConsole):
         raise BrokenPipeError
 
 
-WIDE = 400
-"""Columns of a table in a file or pipe, where nothing needs to wrap."""
+class _Unfailing:
+    """stderr, which must not end the work when it cannot be written: a full disk, a reader that has gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or do without."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do without."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._stream, name)
+
+
+def _columns(stream: TextIO | None) -> int | None:
+    """The columns that text on this stream has: COLUMNS where it is a number, else the terminal's; None for any."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return max(NARROWEST, int(given))
+    if stream is None or not stream.isatty():
+        return None
+    with suppress(OSError):
+        return max(NARROWEST, os.get_terminal_size(stream.fileno()).columns or 80)
+    return 80
+
+
+def _fixed(stream: TextIO | None) -> int | None:
+    """The width that rich must take; None where it may follow the terminal (it would take COLUMNS=0 at its word)."""
+    return (_columns(stream) or 80) if "COLUMNS" in os.environ else None
 
 
 class Console:
@@ -45,27 +74,30 @@ class Console:
     def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.err = RichConsole(stderr=True, highlight=False)
-        is_bounded = (sys.stdout is not None and sys.stdout.isatty()) or "COLUMNS" in os.environ
-        self.out = _Out(highlight=False, width=None if is_bounded else WIDE)
+        told: Any = None if sys.stderr is None else _Unfailing(sys.stderr)
+        self.err = RichConsole(stderr=True, file=told, highlight=False, width=_fixed(sys.stderr))
+        self.out = _Out(highlight=False, width=_fixed(sys.stdout))
 
     def say(self, text: str) -> None:
-        """One line on stdout."""
-        self.out.print(Text(text), soft_wrap=True)
+        """One line on stdout, wrapped between words on a terminal."""
+        _write(self.out, Text(text), _columns(sys.stdout))
 
     def note(self, text: str) -> None:
         """One line on stderr, unless quiet."""
         if not self.quiet:
-            self.err.print(Text(text, style="dim"), soft_wrap=True)
+            self._tell(Text(text, style="dim"))
 
     def warn(self, text: str) -> None:
         """One warning on stderr."""
-        self.err.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True)
+        self._tell(Text.assemble(("warning: ", "yellow"), text))
 
     def failure(self, error: EdgekdError) -> None:
         """The two lines of an expected error, on stderr."""
-        self.err.print(Text.assemble(("error: ", "bold red"), error.problem), soft_wrap=True)
-        self.err.print(Text.assemble(("  try: ", "bold"), error.hint), soft_wrap=True)
+        self._tell(Text.assemble(("error: ", "bold red"), error.problem))
+        self._tell(Text.assemble(("  try: ", "bold"), error.hint))
+
+    def _tell(self, text: Text) -> None:
+        _write(self.err, text, _columns(sys.stderr))
 
     def json_error(self, error: EdgekdError) -> None:
         """With --json, stdout is one JSON object for a failure too."""
@@ -75,7 +107,7 @@ class Console:
 
     def epoch(self, row: Mapping[str, Cell]) -> None:
         """One line per finished epoch, on stderr."""
-        self.note("  ".join(f"{key} {_formatted(value)}" for key, value in row.items()))
+        self.note(epoch_line(row, _columns(sys.stderr)))
 
     def result(self, result: Result) -> None:
         """The result on stdout."""
@@ -83,11 +115,21 @@ class Console:
             self._write_json(result.data)
             return
         for table in result.tables:
-            self.out.print(Text(table.title, style="bold"), soft_wrap=True)
-            for drawn in _drawn(table, self.out.width):
-                self.out.print(drawn)
+            self._table(table)
         for line in result.lines:
             self.say(line)
+
+    def _table(self, table: Table) -> None:
+        width = _columns(sys.stdout)
+        grid = lay_out(table, width)
+        _write(self.out, Text(table.title, style="bold"), width)
+        for line in grid.header:
+            self.out.print(Text(line, style="bold"), soft_wrap=True)
+        for line in grid.lines:
+            self.out.print(Text(line), soft_wrap=True)
+        if grid.left_out:
+            told = f"no room for: {', '.join(grid.left_out)} (--json has them)"
+            _write(self.out, Text(told, style="dim"), width)
 
     def _write_json(self, value: Mapping[str, Any]) -> None:
         sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n")
@@ -101,20 +143,48 @@ class Console:
         elif not self.err.is_terminal:
             yield _Lines(self, title, total, unit)
         else:
-            with RichProgress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]} {task.fields[values]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=self.err,
-                transient=True,
-                # drawing takes a few milliseconds of the processor that trains
-                refresh_per_second=2,
-                expand=True,
-            ) as bar:
-                yield _Bar(bar, bar.add_task(title, total=total, unit=unit, values=""))
+            # drawing takes a few milliseconds of the processor that trains
+            drawn = RichProgress(_Line(), console=self.err, transient=True, refresh_per_second=2, expand=True)
+            with drawn as bar:
+                yield _Bar(bar, bar.add_task(title, total=total, unit=unit, values={}, expected=None))
+
+
+def _write(console: RichConsole, text: Text, width: int | None) -> None:
+    """Print styled text in lines of whole words."""
+    lines = wrap(text.plain, width)
+    if len(lines) == 1:
+        console.print(text, soft_wrap=True)
+        return
+    start = 0
+    for line in lines:
+        bare = line.strip() if start else line
+        start = text.plain.index(bare, start)
+        shown = text[start : start + len(bare)]
+        console.print(Text(line[: len(line) - len(bare)]) + shown, soft_wrap=True)
+        start += len(bare)
+
+
+class _Line(ProgressColumn):
+    """The whole line of a stage, made for the width of the moment."""
+
+    def render(self, task: Task) -> Text:
+        """Count, bar, figures, time left."""
+        left = task.time_remaining
+        if task.fields["expected"] is not None:
+            seconds, at = task.fields["expected"]
+            left = max(0.0, seconds - (time.monotonic() - at))
+        standing = Standing(
+            task.description,
+            int(task.completed),
+            None if task.total is None else int(task.total),
+            task.fields["unit"],
+            task.fields["values"],
+            task.elapsed or 0.0,
+            left,
+        )
+        width = (_columns(sys.stderr) or 80) - 1
+        marks = ("━", "─") if "utf" in (getattr(sys.stderr, "encoding", None) or "").lower() else ("#", "-")
+        return Text(bar_line(standing, width, *marks), no_wrap=True, overflow="crop")
 
 
 class _Bar:
@@ -131,7 +201,11 @@ class _Bar:
 
     def show(self, **values: float) -> None:
         """Put the figures behind the bar."""
-        self.bar.update(self.task, values=" ".join(f"{key} {_formatted(value)}" for key, value in values.items()))
+        self.bar.update(self.task, values=values)
+
+    def expect(self, seconds: float) -> None:
+        """Show this as the time left, counting down."""
+        self.bar.update(self.task, expected=(seconds, time.monotonic()))
 
 
 class _Lines:
@@ -145,6 +219,7 @@ class _Lines:
         self.silent = silent
         self.done = self.before = 0
         self.started = self.spoken = time.monotonic()
+        self.expected: tuple[float, float] | None = None
 
     def advance(self, steps: int = 1, *, before: bool = False) -> None:
         """Count, and speak when it is time to."""
@@ -156,45 +231,21 @@ class _Lines:
         if self.silent or now - self.spoken < SECONDS_BETWEEN_LINES:
             return
         self.spoken = now
-        text = f"{self.title}: {self.done} {self.unit}"
+        text = f"{self.title}: {formatted(self.done)} {self.unit}"
         if self.total:
-            seconds = (now - self.started) / (self.done - self.before) * (self.total - self.done)
-            text = f"{self.title}: {self.done} of {self.total} {self.unit}, about {seconds:.0f} s left"
+            count = f"{formatted(self.done)} of {formatted(self.total)}"
+            text = f"{self.title}: {count} {self.unit}, about {formatted(round(self._left(now, self.total)))} s left"
         self.console.note(text)
+
+    def _left(self, now: float, total: int) -> float:
+        if self.expected is not None:
+            seconds, at = self.expected
+            return max(0.0, seconds - (now - at))
+        return (now - self.started) / (self.done - self.before) * (total - self.done)
 
     def show(self, **values: float) -> None:
         """Nothing: the epoch lines carry the figures."""
 
-
-def _drawn(table: Table, width: int) -> Iterator[RichTable]:
-    """The table, or where it is wider than the terminal, one two-column table per row."""
-    cells = [[_formatted(cell) for cell in row] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(table.columns, *cells, strict=True)]
-    if len(table.columns) < 3 or sum(widths) + 2 * (len(widths) - 1) <= width:
-        numeric = [all(not isinstance(cell, str) for cell in column) for column in zip(*table.rows, strict=True)]
-        yield _grid(table.columns, cells, numeric or [False] * len(table.columns))
-        return
-    for row in cells:
-        yield _grid(("", ""), list(zip(table.columns, row, strict=True)), [False, False])
-
-
-def _grid(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> RichTable:
-    drawn = RichTable(box=None, pad_edge=False)
-    drawn.show_header = any(columns)
-    for name, to_right in zip(columns, right, strict=True):
-        drawn.add_column(name, justify="right" if to_right else "left", overflow="fold")
-    for row in cells:
-        drawn.add_row(*(Text(cell) for cell in row))
-    return drawn
-
-
-def _formatted(value: Cell) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value
+    def expect(self, seconds: float) -> None:
+        """Speak of this as the time left."""
+        self.expected = (seconds, time.monotonic())

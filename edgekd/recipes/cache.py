@@ -59,7 +59,9 @@ def _list(config: Caches) -> Result:
     columns = ["name", "teacher", "data", "images x views", "store", "size", "state"]
     total = sum(each["size_bytes"] for each in found)
     line = f"{len(found)} caches in {config.caches}, {total / 1e6:,.2f} MB"
-    return Result({"caches": found}, [Table("Caches", columns, rows)] if found else (), [line])
+    return Result(
+        {"caches": found}, [Table("Caches", columns, rows, ("store", "teacher", "data"))] if found else (), [line]
+    )
 
 
 def _row(folder: Path) -> dict[str, Any]:

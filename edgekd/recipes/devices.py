@@ -15,6 +15,9 @@ from edgekd.profiling.probing import name_of_host, profile_of_host
 from edgekd.profiling.tables import whole
 from edgekd.report import Cell, Reporter, Result, Table
 
+SPARE = ("device", "processor", "train min", "batch", "parameters", "threads", "file MB")
+"""Columns that a narrow terminal does without, the first of them first."""
+
 _LIMITS = ("max_latency_ms", "max_rss_mb", "max_size_mb", "max_params", "max_train_minutes")
 
 
@@ -45,7 +48,7 @@ def _list() -> Result:
     ]
     data = {"devices": [_plain(device) for device in devices]}
     lines = ["The limits are targets, not figures measured on these boards; flags of edgekd profile win over them."]
-    return Result(data, [Table("Device profiles and their limits", columns, rows)], lines)
+    return Result(data, [Table("Device profiles and their limits", columns, rows, SPARE)], lines)
 
 
 def _show(config: Devices) -> Result:

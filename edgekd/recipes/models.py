@@ -14,4 +14,4 @@ def run(config: Models, report: Reporter) -> Result:
     title = f"models with {config.classes} classes (any other timm name works too; edgekd models PATTERN looks them up)"
     columns = ("name", "short", "parameters", "multiply-adds", "input")
     facts = {"classes": config.classes, "models": [asdict(row) for row in rows]}
-    return Result(facts, (Table(title, columns, shown),))
+    return Result(facts, (Table(title, columns, shown, ("short", "input")),))

@@ -149,3 +149,54 @@ def test_without_torch_profile_evaluate_and_predict_work(workplace: Path, folder
         command = [sys.executable, "-c", BLOCKED, *map(str, arguments)]
         done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, env=os.environ)
         assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "hint"),
+    [
+        ((), "no command is given", "train-teacher"),
+        (("train-teachr",), "train-teachr: no such command", "nearest: train-teacher"),
+        (("--bogus",), "--bogus: no such option of edgekd", "edgekd --help"),
+        (("distill", "--epoch", 3), "--epoch: no such option of edgekd distill", "--epochs"),
+        (("distill", "--epochs", "x"), "--epochs x: not a whole number", "edgekd distill --help"),
+        (("distill", "--alpha", "x"), "--alpha x: not a number", "edgekd distill --help"),
+        (("distill", "--precision", "fp8"), "--precision fp8: no such choice", "auto, fp32, bf16"),
+        (("export", "a", "b"), "b: more arguments than edgekd export takes", "edgekd export --help"),
+        (("distill", "--epochs"), "--epochs: its value is missing", "--help"),
+    ],
+)
+def test_bad_usage_ends_in_two_plain_lines(cli: Any, arguments: tuple[object, ...], problem: str, hint: str) -> None:
+    called = cli(*arguments)
+    lines = called.err.splitlines()
+    assert called.code == 2 and len(lines) == 2 and called.out == ""
+    assert lines[0] == f"error: {problem}" and lines[1].startswith("  try: ") and hint in lines[1]
+    assert "COMMAND" not in called.err and "Usage" not in called.err
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "wide", ""])
+def test_columns_that_are_no_width_are_ignored(cli: Any, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("COLUMNS", text)
+    assert "raspberry-pi-4" in cli("devices").out
+    assert "error: x: no such command" in cli("x").err
+
+
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+
+
+@full
+@pytest.mark.parametrize("arguments", [["devices", "--json"], ["devices"], ["--version"]])
+def test_a_full_standard_output_is_bad_input(tmp_path: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as stdout:
+        command = [sys.executable, "-m", "edgekd", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, stdout=stdout, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3 and "No space left" in done.stderr and len(done.stderr.splitlines()) == 2
+
+
+@full
+def test_a_full_standard_error_does_not_end_the_work(tmp_path: Path, folder: Path, quick: Any) -> None:
+    arguments = ["train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--name", "x", "--json"]
+    with Path("/dev/full").open("w") as stderr:
+        command = [sys.executable, "-m", "edgekd", *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout)["run"] == "runs/x"
+    assert json.loads((tmp_path / "runs/x/manifest.json").read_text())["status"] == "finished"
