@@ -19,7 +19,8 @@ from edgekd.models.taps import Taps
 from edgekd.recipes.known_teacher import KnownTeacher
 from edgekd.report import Reporter
 from edgekd.runs import environment
-from edgekd.training.formats import Format, choose_format, choose_threads, measure_step, trial_batch
+from edgekd.training.choosing import choose_format, choose_threads
+from edgekd.training.formats import Format, measure_step, trial_batch
 from edgekd.training.session import describe_data
 from edgekd.training.settings import settle_views, view_recipe
 

@@ -12,7 +12,8 @@ from edgekd.data.loader import Batches
 from edgekd.images.views import ViewRecipe
 from edgekd.models.defaults import Recipe
 from edgekd.report import Reporter
-from edgekd.training.formats import Format, Step, choose_format, choose_threads, measure_step, trial_batch
+from edgekd.training.choosing import choose_format, choose_threads
+from edgekd.training.formats import Format, Step, measure_step, trial_batch
 from edgekd.training.schedule import seconds_of, work_share
 from edgekd.training.update import Objective
 

@@ -15,7 +15,7 @@ from edgekd.models.network import Network
 from edgekd.objectives import Distillation
 from edgekd.report import Silent
 from edgekd.teachers import Live
-from edgekd.training.formats import choose_format
+from edgekd.training.choosing import choose_format
 from edgekd.training.trials import NAME, key_of, recall, remember
 
 
@@ -43,7 +43,7 @@ def test_a_choice_is_remembered_and_not_measured_again(
     def never(each: Batch) -> torch.Tensor:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("edgekd.training.formats.STEADY", math.inf)
+    monkeypatch.setattr("edgekd.training.choosing.STEADY", math.inf)
     first, second = Silent(), Silent()
     chosen = choose_format(Machine(precision="fp32"), network, batch, step, first)
     assert choose_format(Machine(precision="fp32"), network, batch, never, second) == chosen
@@ -56,7 +56,8 @@ def test_a_trial_on_a_busy_machine_is_not_remembered(
     def step(each: Batch) -> torch.Tensor:
         return network(each.canvas).float().logsumexp(1).mean().detach()
 
-    monkeypatch.setattr("edgekd.training.formats.STEADY", 0.0)
+    monkeypatch.setattr("edgekd.training.choosing.STEADY", 0.0)
+    monkeypatch.setattr("edgekd.training.choosing.BEATEN", math.inf)
     choose_format(Machine(precision="fp32"), network, batch, step, Silent())
     assert not (place / NAME).exists()
 
@@ -66,10 +67,12 @@ def test_a_choice_that_hung_on_the_loss_is_not_remembered(
 ) -> None:
     def step(each: Batch) -> torch.Tensor:
         is_wrong = torch.is_autocast_enabled("cpu")
-        time.sleep(0.0 if is_wrong else 0.02)
+        began = time.thread_time()
+        while not is_wrong and time.thread_time() - began < 0.02:
+            pass
         return torch.tensor(100.0 if is_wrong else 1.0)
 
-    monkeypatch.setattr("edgekd.training.formats.STEADY", math.inf)
+    monkeypatch.setattr("edgekd.training.choosing.STEADY", math.inf)
     assert choose_format(Machine(memory_format="channels-last"), network, batch, step, Silent()).precision == "fp32"
     assert not (place / NAME).exists()
 
