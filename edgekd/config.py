@@ -16,6 +16,8 @@ TORCHVISION_SETS = ("cifar10", "cifar100", "fashion-mnist", "food101", "imagenet
 """Data sets that torchvision knows; `shapes` and folders need no torch."""
 
 
+NETWORKS = ("model", "student", "teacher")
+"""Options that may name a network file, as ./net.py:build."""
 SHARD_HINT = "remove the old cache first: edgekd cache rm NAME"
 
 
@@ -29,6 +31,23 @@ class Shell(Options):
     debug: bool = option(False, "show the traceback of an expected error too", recorded=False)
     given: tuple[str, ...] = option((), "", recorded=False)
     """Names of the options that flags or the file gave, also where they are the default."""
+
+
+@dataclass(frozen=True)
+class Code(Options):
+    """Whose network files run: those that the command names; with `trust_code` those that a record names, too."""
+
+    trust_code: bool = option(
+        False, "run the Python file that a run's record names for its network, where it is unchanged", recorded=False
+    )
+    from_record: tuple[str, ...] = option((), "", recorded=False)
+    """Names of the options whose values were read from a record: the command does not name a file by them."""
+
+    def is_named(self, path: Path) -> bool:
+        """Whether the command itself names the network file at this resolved path."""
+        values = [str(getattr(self, each, "")) for each in NETWORKS if each not in self.from_record]
+        files = [value.rpartition(":")[0] for value in values if ".py:" in value]
+        return path in [Path(each).expanduser().resolve() for each in files]
 
 
 @dataclass(frozen=True)
@@ -196,7 +215,7 @@ class Cache(Options):
 
 
 @dataclass(frozen=True)
-class TrainTeacher(Training, Run, Shell):
+class TrainTeacher(Training, Run, Code, Shell):
     """Options of `edgekd train-teacher`."""
 
     model: str = option("resnet9", "model name (see edgekd models) or ./net.py:build")
@@ -206,7 +225,7 @@ class TrainTeacher(Training, Run, Shell):
 
 
 @dataclass(frozen=True)
-class CacheLogits(Data, Machine, Views, Teacher, Cache, Shell):
+class CacheLogits(Data, Machine, Views, Teacher, Cache, Code, Shell):
     """Options of `edgekd cache-logits`."""
 
     runs: Path = option(Path("runs"), "folder of all runs")
@@ -252,7 +271,7 @@ def share_of(shard: str | None) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Distill(Training, Teacher, Cache, Run, Shell):
+class Distill(Training, Teacher, Cache, Run, Code, Shell):
     """Options of `edgekd distill`."""
 
     student: str = option("tiny-cnn", "model name (see edgekd models) or ./net.py:build")
@@ -284,7 +303,7 @@ class Distill(Training, Teacher, Cache, Run, Shell):
 
 
 @dataclass(frozen=True)
-class Finetune(Training, Run, Shell):
+class Finetune(Training, Run, Code, Shell):
     """Options of `edgekd finetune`."""
 
     model: str | None = option(None, "the run to start from; default: the newest student", positional=True)
@@ -295,7 +314,7 @@ class Finetune(Training, Run, Shell):
 
 
 @dataclass(frozen=True)
-class Export(Shell):
+class Export(Code, Shell):
     """Options of `edgekd export`."""
 
     model: str | None = option(None, "the run to export; default: the newest student", positional=True)
@@ -307,7 +326,7 @@ class Export(Shell):
 
 
 @dataclass(frozen=True)
-class Evaluate(Data, Machine, Shell):
+class Evaluate(Data, Machine, Code, Shell):
     """Options of `edgekd evaluate`."""
 
     model: str | None = option(None, "a run or an ONNX file; default: the newest student", positional=True)
@@ -317,7 +336,7 @@ class Evaluate(Data, Machine, Shell):
 
 
 @dataclass(frozen=True)
-class Predict(Shell):
+class Predict(Code, Shell):
     """Options of `edgekd predict`."""
 
     model: str = option("", "a run or an ONNX file", positional=True)
@@ -402,7 +421,7 @@ class Devices(Shell):
 
 
 @dataclass(frozen=True)
-class Caches(Shell):
+class Caches(Code, Shell):
     """Options of `edgekd cache`."""
 
     action: Literal["ls", "info", "status", "verify", "merge", "rm"] = option(

@@ -156,6 +156,16 @@ class Run:
             )
         return found
 
+    def check_weights(self) -> str:
+        """SHA-256 of the best weights; raises CheckpointError when it is not the one in the manifest."""
+        found = file_sum(self.weights)
+        if found != self.manifest().get("weights_sha256"):
+            raise CheckpointError(
+                f"{self.weights}: not the weights that this run ended with (weights_sha256 of manifest.json)",
+                "restore the file, or train the run again with --overwrite",
+            )
+        return found
+
     def data_options(self) -> dict[str, Any] | None:
         """The options that reopen its data; None where there is no manifest, or one that is not edgekd's."""
         try:

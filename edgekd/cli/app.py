@@ -20,7 +20,7 @@ from edgekd import __version__, config
 from edgekd.cli import options
 from edgekd.cli.usage import translate
 from edgekd.declaration import Options
-from edgekd.errors import DataError, EdgekdError, Interrupted, MissingDependency, UsageError
+from edgekd.errors import CheckpointError, DataError, EdgekdError, Interrupted, MissingDependency, UsageError
 from edgekd.ranks import place
 from edgekd.report import Silent
 from edgekd.runs import Run
@@ -141,7 +141,7 @@ def _carry_out(name: str, given: options.Given) -> None:
         if place().is_first:
             with _reader_may_go():
                 console.result(result)
-    except (EdgekdError, OSError, KeyboardInterrupt) as error:
+    except (EdgekdError, OSError, KeyboardInterrupt, SystemExit) as error:
         problem = _in_words(error, row.config)
         if problem is None:
             raise
@@ -161,6 +161,10 @@ def _in_words(error: BaseException, command: type[Options] = Options) -> EdgekdE
         return DataError(
             f"{error.filename or 'standard output, or a file'}: cannot be written ({error.strerror})",
             "make room or give another place",
+        )
+    if isinstance(error, SystemExit):
+        return CheckpointError(
+            f"a network's own code ended the program (exit {error.code})", "mend its file; --debug shows the place"
         )
     is_run = "resume" in {each.name for each in fields(command)}
     again = "call the same command again" + (", with --resume once its run is there" if is_run else "")

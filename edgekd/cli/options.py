@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from edgekd.config import NETWORKS, Code
 from edgekd.declaration import AUTO, Options, converted, flag, key_of, offered, plain_type
 from edgekd.errors import ConfigError, nearest
 
 Given = dict[str, Any]
+MANIFEST = ".json"
 
 
 def command(config: type[Options], body: Callable[[Given], None], text: str) -> Callable[..., None]:
@@ -81,12 +83,15 @@ def build(config: type[Options], name: str, given: Given, commands: Mapping[str,
     values = _read(Path(path), name, commands) if path else {}
     hints = typing.get_type_hints(config)
     merged = values | {key: converted(value, hints[key], f"--{flag(key)}") for key, value in given.items()}
-    return config(**merged | {"given": tuple(merged)})
+    how: Given = {"given": tuple(merged)}
+    if issubclass(config, Code) and path and Path(path).suffix == MANIFEST:
+        how["from_record"] = tuple(each for each in NETWORKS if each in values and each not in given)
+    return config(**merged | how)
 
 
 def _read(path: Path, name: str, commands: Mapping[str, type[Options]]) -> Given:
     """The keys of a file which belong to command `name`, converted to the fields' types."""
-    raw = _manifest_config(path, name) if path.suffix == ".json" else _toml(path)
+    raw = _manifest_config(path, name) if path.suffix == MANIFEST else _toml(path)
     hints = {key_of(field): (field, hint) for field, hint in typing.get_type_hints(commands[name]).items()}
     tables = {key: raw.pop(key) for key in list(raw) if key in commands and isinstance(raw[key], dict)}
     everywhere = {key_of(each.name) for config in commands.values() for each in offered(config)}

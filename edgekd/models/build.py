@@ -1,33 +1,42 @@
 """Networks built by name, built again from their Spec, given another head, and taken apart by layers."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from edgekd.errors import UsageError
+from edgekd.config import Code
+from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models import timm_nets
 from edgekd.models.fast_layers import with_fast_layers
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Images, Network, Spec
-from edgekd.models.ownfile import build_own
+from edgekd.models.ownfile import build_own, own_sum
 from edgekd.models.whitening import fit_whitening
 
 Start = Literal["scratch", "weights", "pretrained"]
 
 
-def build(name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch") -> Network:
+def build(
+    name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch", code: Code | None = None
+) -> Network:
     """The network `name` for these images; what it takes from the images' statistics is set where they are at hand.
 
     `start`: "scratch" makes timm's nets fit the canvas (patch size, stem); "weights" keeps timm's own size and
     stem, for a weight file that is applied afterwards; "pretrained" also loads timm's weights.
+    An own file must be named by the command whose options `code` are: there is no record that it could be held to.
     Raises UsageError (no such model or size), CheckpointError (own file), MissingDependency (no weights).
     """
     spec = plan(name, images, input_size=input_size, start=start)
+    if spec.code is not None and not (code or Code()).is_named(Path(spec.name.rsplit(":", 1)[0])):
+        raise CheckpointError(
+            f"{name}: its code is not run: a record names it, the command does not", "name it on the command line"
+        )
     if start != "pretrained":
-        network = rebuild(spec)
+        network = rebuild(spec, code)
         if isinstance(images, ImageData):
             fit_whitening(network, images)
         return network
@@ -51,18 +60,23 @@ def plan(name: str, images: Images, *, input_size: int | None = None, start: Sta
         wish, options = timm_nets.fit_size(canonical, wish, own_stem=own_stem)
         if input_size not in (None, wish):
             raise UsageError(f"--input-size {input_size}: {name} cannot be built for it", f"its own size is {wish}")
-    return Spec(canonical, images.classes, images.channels, wish, mean, std, options)
+    code = own_sum(canonical) if is_file(canonical) else None
+    return Spec(canonical, images.classes, images.channels, wish, mean, std, options, code)
 
 
-def rebuild(spec: Spec) -> Network:
-    """The same architecture with fresh weights."""
-    return Network(with_fast_layers(_backbone(spec)), spec)
+def rebuild(spec: Spec, code: Code | None = None) -> Network:
+    """The same architecture with fresh weights.
+
+    An own file runs only when it is what the Spec records and `code`, the command's options, names or trusts it.
+    Raises CheckpointError otherwise.
+    """
+    return Network(with_fast_layers(_backbone(spec, code or Code())), spec)
 
 
-def _backbone(spec: Spec) -> nn.Module:
+def _backbone(spec: Spec, code: Code) -> nn.Module:
     counts = len(spec.classes), spec.channels
     if is_file(spec.name):
-        return build_own(spec.name, *counts, spec.input_size)
+        return build_own(spec.name, spec.code, code, (*counts, spec.input_size))
     if spec.name in OWN:
         return OWN[spec.name].make(*counts, spec.input_size)
     return timm_nets.create(spec.name, *counts, spec.options)

@@ -44,10 +44,13 @@ class Spec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    code: str | None = None
+    """SHA-256 of the user's own file that defines it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for manifests."""
-        return asdict(self) | {each: list(getattr(self, each)) for each in ("classes", "mean", "std")}
+        plain = asdict(self) | {each: list(getattr(self, each)) for each in ("classes", "mean", "std")}
+        return {name: value for name, value in plain.items() if name != "code" or value is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":

@@ -1,29 +1,35 @@
 """The user's own network: a function in a Python file that returns an nn.Module."""
 
-import importlib.util
+import hashlib
 import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
+from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError, nearest
 
 KEYWORDS = ("classes", "channels", "input_size")
+_RUN: set[tuple[Path, str]] = set()
+"""Files, with their SHA-256, that were run in this process."""
 
 
-def build_own(name: str, classes: int, channels: int, input_size: int) -> nn.Module:
-    """The network that `path.py:function` returns, tried once on an empty image.
+def build_own(name: str, recorded: str | None, code: Code, sizes: tuple[int, int, int]) -> nn.Module:
+    """The network that `path.py:function` returns for (classes, channels, input_size), tried once on an empty image.
 
-    The function gets those of `classes`, `channels` and `input_size` that it names, else `classes` alone.
-    Raises UsageError when file or function is missing, CheckpointError when the network is not as it should be.
+    The function gets those of `classes`, `channels` and `input_size` that it names, else `classes` alone. The file
+    runs only when `code` names or trusts it and its SHA-256 is the `recorded` one; what ran once in this process may
+    run again. Raises UsageError when file or function is missing, CheckpointError when the file must not run or the
+    network is not as it should be.
     """
-    path, function = name.rsplit(":", 1)
-    make = _find(Path(path), function)
-    net = _told(name, lambda: _call(make, dict(zip(KEYWORDS, (classes, channels, input_size), strict=True))))
+    classes, channels, input_size = sizes
+    make = _find(name, recorded, code)
+    net = _told(name, lambda: _call(make, dict(zip(KEYWORDS, sizes, strict=True))))
     if not isinstance(net, nn.Module):
         raise CheckpointError(f"{name}: returned {type(net).__name__}, not a torch.nn.Module", "return the network")
     if not any(each.requires_grad for each in net.parameters()):
@@ -40,16 +46,46 @@ def build_own(name: str, classes: int, channels: int, input_size: int) -> nn.Mod
     return net
 
 
-def _find(path: Path, function: str) -> Callable[..., Any]:
+def own_sum(name: str) -> str:
+    """SHA-256 of the file that `path.py:function` names; raises UsageError when it is missing."""
+    return hashlib.sha256(_read(Path(name.rsplit(":", 1)[0]))).hexdigest()
+
+
+def _read(path: Path) -> bytes:
     if not path.is_file():
         raise UsageError(f"{path}: no such file", "give ./net.py:function")
-    spec = importlib.util.spec_from_file_location(f"edgekd_own_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: not a Python file", "give ./net.py:function")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    loader = spec.loader
-    _told(str(path), lambda: loader.exec_module(module))
+    return path.read_bytes()
+
+
+def _check(path: Path, source: bytes, recorded: str | None, code: Code) -> None:
+    """Raise CheckpointError when this file must not run."""
+    found = hashlib.sha256(source).hexdigest()
+    if recorded is None:
+        raise CheckpointError(
+            f"{path}: its code is not run: the record that names it has no hash of it",
+            "train the network again with this edgekd",
+        )
+    if recorded != found:
+        raise CheckpointError(
+            f"{path}: its code is not run: it has changed since the network was made", "restore it, or train it again"
+        )
+    if (path, found) not in _RUN and not code.trust_code and not code.is_named(path):
+        raise CheckpointError(
+            f"{path}: its code is not run: a record names it, the command does not",
+            "read it, then add --trust-code to run it",
+        )
+    _RUN.add((path, found))
+
+
+def _find(name: str, recorded: str | None, code: Code) -> Callable[..., Any]:
+    path, function = Path(name.rsplit(":", 1)[0]), name.rsplit(":", 1)[1]
+    source = _read(path)
+    _check(path, source, recorded, code)
+    module = ModuleType(f"edgekd_own_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    # not the importer: it would run bytes that a cache beside the file holds, of which nothing is known
+    _told(str(path), lambda: exec(compile(source, str(path), "exec"), vars(module)))
     found = getattr(module, function, None)
     if not callable(found):
         functions = [each for each, value in vars(module).items() if inspect.isfunction(value)]
@@ -74,10 +110,10 @@ def _try(net: nn.Module, images: torch.Tensor) -> Any:  # noqa: ANN401
 
 
 def _told(name: str, step: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Run the user's code; whatever it raises is told with its place."""
+    """Run the user's code; whatever it raises is told with its place, also an exit from the program."""
     try:
         return step()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
         own = [frame for frame in frames if frame.filename == name.rsplit(":", 1)[0]]
         place = f" at line {own[-1].lineno}" if own else ""

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.models.build import Start, build, head_name
 from edgekd.models.network import Images, Network
@@ -107,7 +108,9 @@ def classes_in(network: Network, state: State) -> int | None:
     return None if head is None else int(head.shape[0])
 
 
-def build_for(name: str, images: Images, state: State, origin: str, *, input_size: int | None = None) -> Network:
+def build_for(
+    name: str, images: Images, state: State, origin: str, *, input_size: int | None = None, code: Code | None = None
+) -> Network:
     """The network that these weights belong to, still with fresh weights.
 
     A timm model's weights may be of its own size and stem or of edgekd's for small images: the shapes tell.
@@ -116,7 +119,7 @@ def build_for(name: str, images: Images, state: State, origin: str, *, input_siz
     starts: tuple[Start, ...] = ("weights", "scratch")
     problems = []
     for start in starts:
-        network = build(name, images, input_size=input_size, start=start)
+        network = build(name, images, input_size=input_size, start=start, code=code)
         problems.append(_misfit(*_bodies(network, _as_named_in(network, state))))
         if not problems[-1]:
             return network

@@ -19,7 +19,7 @@ from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
 from edgekd.report import Reporter
-from edgekd.runs import Run, environment, everything, file_sum, slug
+from edgekd.runs import Run, atomic, environment, everything, file_sum, slug
 from edgekd.training.evaluate import evaluate
 from edgekd.training.formats import Format, device_of
 from edgekd.training.keeper import save_weights
@@ -59,7 +59,8 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         fit_head(network, data, report)
     run = _free_run(config.runs / f"{slug(name)}-{data.name}")
     val, test = (evaluate(network, split, BATCH, form) for split in (data.val, data.test))
-    save_weights(network, run.weights)
+    with atomic(run.weights) as beside:
+        save_weights(network, beside)
     result: dict[str, Any] = {"val_top1": val.top1, "test_top1": test.top1, "test_loss": test.loss}
     result |= {"test_images": test.count, "best_epoch": 0, "steps": 0, "images_per_second": 0.0}
     result |= {"train_seconds": round(time.perf_counter() - started, 2), "peak_rss_mb": peak_rss_mb()}
@@ -109,7 +110,7 @@ def adopted(name: str, data: ImageData, config: options.CacheLogits | options.Di
 def _from_file(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Candidate:
     path = config.teacher_weights
     state = load_weights(path) if path else {}
-    network = build_for(name, data, state, str(path))
+    network = build_for(name, data, state, str(path), code=config)
     has_head = classes_in(network, state) == len(data.classes)
     (apply_weights if has_head else apply_body)(network, state, str(path))
     return Candidate(network, has_head, str(path))

@@ -1,12 +1,14 @@
 """`--resume`: the options of the run that goes on, and whether there is anything left to do."""
 
-from dataclasses import fields
-from typing import TypeVar
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
+from edgekd.config import NETWORKS, Code, Distill, Finetune, Shell, TrainTeacher
 from edgekd.config import Run as RunOptions
-from edgekd.config import Shell, Training
 from edgekd.declaration import as_dict, flag, from_dict, is_given
 from edgekd.errors import CheckpointError, UsageError
+from edgekd.models.names import is_file, resolve
+from edgekd.models.ownfile import own_sum
 from edgekd.report import Reporter
 from edgekd.runs import Run
 
@@ -16,7 +18,7 @@ HOW = {each.name for each in (*fields(Shell), *fields(RunOptions))}
 MACHINE = {"threads", "accumulate"}
 """Options that may change when a run goes on with other processes or on another machine; kept unless given."""
 
-Config = TypeVar("Config", bound=Training)
+Config = TypeVar("Config", TrainTeacher, Distill, Finetune)
 
 
 def go_on(config: Config, run: Run, command: str) -> Config:
@@ -36,7 +38,26 @@ def go_on(config: Config, run: Run, command: str) -> Config:
             )
     changed = {name for name in MACHINE if is_given(config, name)}
     kept = settled | {name: now[name] for name in (HOW | changed) & now.keys()}
-    return from_dict(type(config), kept, str(run.path / "manifest.json"))
+    found = from_dict(type(config), kept, str(run.path / "manifest.json"))
+    return replace(found, trust_code=config.trust_code, from_record=_unnamed(config, found, manifest["model"]))
+
+
+def _unnamed(asked: Code, settled: Code, model: dict[str, Any]) -> tuple[str, ...]:
+    """Options whose own file the command does not name; with --trust-code only a file unchanged since it was recorded.
+
+    Raises CheckpointError when the run's own file has changed.
+    """
+    if is_file(model["name"]) and own_sum(model["name"]) != model.get("code"):
+        raise CheckpointError(
+            f"--resume: {model['name']} is not the code that this run was begun with",
+            "restore the file, or start anew with --overwrite",
+        )
+    names = [each for each in NETWORKS if hasattr(settled, each)]
+    unnamed = [each for each in names if each in asked.from_record or not is_given(asked, each)]
+    if not asked.trust_code:
+        return tuple(unnamed)
+    files = {each: str(getattr(settled, each)) for each in unnamed}
+    return tuple(each for each, file in files.items() if not is_file(file) or resolve(file) != model["name"])
 
 
 def is_finished(run: Run, report: Reporter) -> bool:

@@ -23,7 +23,7 @@ def run(config: Evaluate, report: Reporter) -> Result:
     described = source.manifest()["data"]
     shape = {"canvas": described["canvas"], "channels": str(described["channels"])}
     config = fill_defaults(inherit_data(config, source), shape, str(source.path), list(shape))
-    network = load_network(source).to(device_of(config))
+    network = load_network(source, config).to(device_of(config))
     data = open_data(config, report)
     check_classes(source, data)
     form = Format(

@@ -38,7 +38,7 @@ def run(config: Export, report: Reporter) -> Result:
     check_writable(path.parent)
     report.note(f"from: {source.path}")
     manifest = source.manifest()
-    network = load_network(source).eval()
+    network = load_network(source, config).eval()
     data = open_data(from_dict(Data, manifest["data"]["options"], str(source.path / "manifest.json")), report)
     check_classes(source, data)
     inputs, labels, logits = _reference(network, data, config.samples)

@@ -86,7 +86,7 @@ def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Re
     mine = set(shards[rank::world])
     if ranks.is_first and views > max(plan.first_views, views_asked(folder)):
         append_line(folder / "log.jsonl", {"views": views})
-    network = network or teacher.network().to(device_of(config)).eval()
+    network = network or teacher.network(config).to(device_of(config)).eval()
     work = _Work(folder, plan, tuple(shard for shard in todo if shard in mine))
     _write(work, network, data, config, report)
     ranks.wait()
@@ -107,7 +107,7 @@ def _plan(
     if plan is not None:
         return plan, None
     is_replaced = (folder / "plan.json").is_file()
-    network = teacher.network().to(device_of(config)).eval()
+    network = teacher.network(config).to(device_of(config)).eval()
     plan, seconds = new_plan(teacher, data, config, network, report)
     plan = _for_temperature(folder, plan, config, purpose.temperature, report)
     views = config.views or affordable_views(plan, seconds, len(data.everything), folder, purpose.epochs)

@@ -43,7 +43,7 @@ def run(config: Finetune, report: Reporter) -> Result:
         # a newer student may have been made since
         parent = student_run(config.model, config.runs)
     report.note(f"from: {parent.path}")
-    network = load_network(parent)
+    network = load_network(parent, config)
     config = inherit_data(replace(config, model=str(parent.path)), parent)
     with everyone().in_turn():
         data = open_data(_with_channels(config, network), report)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.cache.plan import Plan
-from edgekd.config import CacheLogits
+from edgekd.config import CacheLogits, Code
 from edgekd.errors import UsageError
 from edgekd.models.build import rebuild
 from edgekd.models.names import is_file
@@ -34,11 +34,12 @@ class KnownTeacher:
         """Its run, unless it is a file."""
         return None if self.place.suffix == ONNX else Run(self.place)
 
-    def network(self) -> Network:
-        """The network with its weights; raises CheckpointError when it cannot be had."""
+    def network(self, code: Code) -> Network:
+        """The network with its weights; `code` says whose own file may run; raises CheckpointError if it is not had."""
         if self.run is None:
             return rebuild_onnx(self.place, self.spec)
-        network = rebuild(self.spec)
+        self.run.check_weights()
+        network = rebuild(self.spec, code)
         restore_weights(network, self.run.weights)
         return network
 
@@ -76,9 +77,9 @@ def _code_sum(model: str, place: Path) -> str | None:
 
 
 def from_run(run: Run) -> KnownTeacher:
-    """The teacher a finished run is; its hash is of the weights as they lie there now."""
+    """The teacher a finished run is; raises CheckpointError when its weights are not those of its manifest."""
     spec = Spec.from_dict(run.manifest()["model"])
-    return KnownTeacher(run.path.name, run.path, spec, file_sum(run.weights))
+    return KnownTeacher(run.path.name, run.path, spec, run.check_weights())
 
 
 def answers_sum(place: Path) -> str:

@@ -33,9 +33,13 @@ WithData = TypeVar("WithData", bound=options.Data)
 WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
 
 
-def load_network(run: Run) -> Network:
-    """The network of a run with its best weights; raises CheckpointError when it cannot be had."""
-    network = rebuild(Spec.from_dict(run.manifest()["model"]))
+def load_network(run: Run, code: options.Code) -> Network:
+    """The network of a run with its best weights; `code` says whose own file may run.
+
+    Raises CheckpointError when it cannot be had.
+    """
+    run.check_weights()
+    network = rebuild(Spec.from_dict(run.manifest()["model"]), code)
     restore_weights(network, run.weights)
     return network
 

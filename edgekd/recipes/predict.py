@@ -15,7 +15,7 @@ def run(config: Predict, report: Reporter) -> Result:
     """Classes of image files by a run's network."""
     torch.set_num_threads(config.threads or own_cores())
     source = student_run(config.model, config.runs)
-    network = load_network(source).eval()
+    network = load_network(source, config).eval()
     described = source.manifest()["data"]
 
     def logits(canvases: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -65,8 +65,8 @@ class Scene:
         if self.teacher is None:
             return None
         if self.teacher.run is None or self.teacher.run.weights.is_file():
-            return self.teacher.network()
-        return rebuild(self.teacher.spec)
+            return self.teacher.network(self.config)
+        return rebuild(self.teacher.spec, self.config)
 
 
 def find_scene(config: Distill, method: Method, place: Run, report: Reporter) -> Scene:
@@ -139,7 +139,7 @@ def _spec(name: str, data: ImageData, config: Distill) -> tuple[Spec, str]:
     """What the teacher would be, and what it lacks."""
     path = config.teacher_weights
     if path is not None:
-        spec = build_for(name, data, load_weights(path), str(path)).spec
+        spec = build_for(name, data, load_weights(path), str(path), code=config).spec
         return spec, f"a run would be made of {path} first"
     if resolve(name) in OWN or is_file(resolve(name)):
         return plan(name, data), f"there is no run of it: edgekd train-teacher --model {name}"
@@ -149,8 +149,8 @@ def _spec(name: str, data: ImageData, config: Distill) -> tuple[Spec, str]:
 def build_student(config: Distill, data: ImageData) -> Network:
     """The student, with the weights of --student-weights when they are given."""
     if config.student_weights is None:
-        return build(config.student, data, input_size=config.input_size)
+        return build(config.student, data, input_size=config.input_size, code=config)
     state, origin = load_weights(config.student_weights), str(config.student_weights)
-    network = build_for(config.student, data, state, origin, input_size=config.input_size)
+    network = build_for(config.student, data, state, origin, input_size=config.input_size, code=config)
     apply_weights(network, state, origin)
     return network

@@ -78,7 +78,7 @@ def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
     """The newest cache of this teacher on the data asked for, finished or not."""
     if isinstance(teacher, str):
         return None
-    sha = answers_sum(teacher) if isinstance(teacher, Path) else teacher.manifest()["weights_sha256"]
+    sha = answers_sum(teacher) if isinstance(teacher, Path) else teacher.manifest().get("weights_sha256")
     found = []
     for folder in cache_names(config.caches):
         try:
@@ -127,7 +127,7 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     with everyone().in_turn():
         teacher, data, config = teacher_and_data(config, report)
     if config.live:
-        network = teacher.network().to(device_of(config))
+        network = teacher.network(config).to(device_of(config))
         Format(memory_format=teacher.layout).apply(network)
         config = replace(config, teacher=str(teacher.place), teacher_weights=None)
         parents = {"teacher": {"run" if teacher.run else "file": str(teacher.place), "sha256": teacher.sha256}}

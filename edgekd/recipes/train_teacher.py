@@ -9,7 +9,7 @@ from edgekd.config import TrainTeacher
 from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict
 from edgekd.images.imageset import ImageData
-from edgekd.models.build import build
+from edgekd.models.build import Start, build
 from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
@@ -50,11 +50,10 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
 def _network(config: TrainTeacher, data: ImageData, report: Reporter) -> Network:
     """The network from scratch, from a file or from timm's weights; a head of other classes starts fresh."""
     if config.weights is None:
-        return build(
-            config.model, data, input_size=config.input_size, start="pretrained" if config.pretrained else "scratch"
-        )
+        start: Start = "pretrained" if config.pretrained else "scratch"
+        return build(config.model, data, input_size=config.input_size, start=start, code=config)
     state, origin = load_weights(config.weights), str(config.weights)
-    network = build_for(config.model, data, state, origin, input_size=config.input_size)
+    network = build_for(config.model, data, state, origin, input_size=config.input_size, code=config)
     if classes_in(network, state) == len(data.classes):
         apply_weights(network, state, origin)
     else:

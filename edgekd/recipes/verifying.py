@@ -130,7 +130,7 @@ def _sampled(state: State, data: ImageData, facts: dict[str, Any], config: Cache
     if warning is not None:
         report.note(warning)
     cache = LogitCache(state.folder, state.plan, state.parts, state.views)
-    found = _ask_again(state, known_images(cache, data), config.sample, report)
+    found = _ask_again(state, known_images(cache, data), config, report)
     tolerances = {name: _tolerance(state, name, config.tolerance) for name in found.error}
     relative = found.relative()
     facts["sample"] = {
@@ -161,17 +161,17 @@ def _tolerance(state: State, column: str, given: float | None) -> float:
     return least + (BF16_TOLERANCE if state.plan.compute["precision"] == "bf16" else 0.0)
 
 
-def _ask_again(state: State, data: ImageData, count: int, report: Reporter) -> Comparison:
-    """Compare `count` whole batches, in the format and with the threads of the plan."""
+def _ask_again(state: State, data: ImageData, config: Caches, report: Reporter) -> Comparison:
+    """Compare `config.sample` whole batches, in the format and with the threads of the plan."""
     plan = state.plan
     spec = Spec.from_dict(plan.teacher["spec"])
     teacher = KnownTeacher(plan.teacher["name"], Path(plan.teacher["place"]), spec, plan.teacher["sha256"])
-    network = teacher.network().to(_device(plan.compute.get("device", "cpu"), report)).eval()
+    network = teacher.network(config).to(_device(plan.compute.get("device", "cpu"), report)).eval()
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
     form.apply(network)
     torch.set_num_threads(plan.compute["threads"])
     recipe = view_recipe(settle_views(Views(), plan.views))
-    chosen = _draw(state.written, plan.batch_size, count)
+    chosen = _draw(state.written, plan.batch_size, config.sample)
     found = Comparison()
     stage = report.stage("asking again", len(chosen), "batches")
     with torch.inference_mode(), Taps(network, tuple(plan.extras)) as taps, stage as bar:

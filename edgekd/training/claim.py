@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgekd.cache.leftovers import sweep
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.ranks import place
 from edgekd.runs import Run, check_writable, everything, exists_already, plain_name
 
 
 def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
-    """The run folder to write, checked but not yet made.
+    """The run folder to write, checked but not yet made; to resume, half-written files of dead processes go.
 
     Raises UsageError when a run is there and neither `resume` nor `overwrite` was given, or something that is no
     run, or when another process is writing the run; CheckpointError when there is nothing to resume, DataError when
@@ -31,7 +32,8 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
     check_writable(run.path)
     if place().is_first:
         with holding(run):
-            pass
+            if resume:
+                sweep(run.path)
     return run
 
 

@@ -23,7 +23,8 @@ from edgekd.errors import CheckpointError, Interrupted
 from edgekd.images.imageset import Split
 from edgekd.models.network import Network
 from edgekd.report import Cell, Progress, Reporter, Silent
-from edgekd.runs import Run, append_line, atomic, read_lines, rewrite_lines
+from edgekd.runs import Run, append_line, read_lines, rewrite_lines
+from edgekd.training.checksums import check_summed, summed
 from edgekd.training.distributed import Agreement, RankLost, everyone
 from edgekd.training.evaluate import Score, evaluate_together
 from edgekd.training.update import Update
@@ -51,12 +52,11 @@ class Record:
 
 
 def save_weights(network: Network, path: Path) -> None:
-    """Write the plain network's weights as safetensors, atomically; loadable without edgekd."""
+    """Write the plain network's weights as safetensors; loadable without edgekd."""
     # copies, since safetensors refuses what layers share
     state = {name: value.detach().cpu().contiguous().clone() for name, value in network.backbone.state_dict().items()}
-    with atomic(path) as beside:
-        # not save_file: it leaves a file that only its owner may read, and tells of a full disk in its own way
-        beside.write_bytes(save(state))
+    # not save_file: it leaves a file that only its owner may read, and tells of a full disk in its own way
+    path.write_bytes(save(state))
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
@@ -184,7 +184,8 @@ class Keeper:
         record.epochs_since_best = 0
         self._marks["reported"] = 0.0  # shown at once
         if self.ranks.is_first:
-            save_weights(self.update.deployed, self.run.weights)
+            with summed(self.run, self.run.weights) as beside:
+                save_weights(self.update.deployed, beside)
         return True
 
     def _end_epoch(self) -> None:
@@ -252,7 +253,7 @@ class Keeper:
             "rng_cuda": torch.cuda.get_rng_state_all(),
         }
         if self.ranks.is_first:
-            with atomic(self.run.last) as beside:
+            with summed(self.run, self.run.last) as beside:
                 _save(state, beside)
         self.ranks.wait()
         self._saved_step = self.record.step
@@ -260,11 +261,12 @@ class Keeper:
     def restore(self) -> bool:
         """Go on from `last/` when it is there; whether it was. Every rank reads it.
 
-        Raises CheckpointError when it cannot be read.
+        Raises CheckpointError when it, or the best weights so far, are not what was written.
         """
         if not self.run.last.is_file():
             self._keep_lines()
             return False
+        check_summed(self.run, self.run.last)
         try:
             state: dict[str, Any] = torch.load(self.run.last, weights_only=True, map_location=self.update.device)
             self.update.load_state_dict(state["update"])
@@ -273,6 +275,8 @@ class Keeper:
             raise CheckpointError(
                 f"{self.run.last}: cannot be read ({error})", "--overwrite starts the run anew"
             ) from error
+        if self.record.best_top1 >= 0:
+            check_summed(self.run, self.run.weights)
         self._sums, self._images_in_epoch = state["sums"], state["images_in_epoch"]
         self.is_finished = state["finished"]
         torch.set_rng_state(state["rng"].cpu())

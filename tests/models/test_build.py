@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.config import TrainTeacher
 from edgekd.errors import UsageError
 from edgekd.models.build import build, head_of, layer_groups, plan, pooled_features, rebuild, swap_head
 
@@ -84,7 +85,7 @@ def test_groups_run_from_the_input_to_the_head(images: Any) -> None:  # noqa: AN
 
 
 def test_the_users_own_network_has_groups_and_a_head(own_file: Path, images: Any) -> None:  # noqa: ANN401
-    network = build(f"{own_file}:build", images)
+    network = build(f"{own_file}:build", images, code=TrainTeacher(model=f"{own_file}:build"))
     assert [len(group) for group in layer_groups(network.backbone)] == [2, 2]
     swap_head(network, ("cat", "dog", "cow"))
     assert network(canvases(images)).shape == (2, 3)

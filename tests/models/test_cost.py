@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from edgekd.config import TrainTeacher
 from edgekd.models.build import build
 from edgekd.models.cost import folded_parameters, macs, parameters, parameters_with_statistics
 
@@ -40,7 +41,7 @@ def test_frozen_parameters_do_not_count(images: Any) -> None:  # noqa: ANN401
 
 
 def test_the_users_own_network_is_counted(own_file: Path, images: Any) -> None:  # noqa: ANN401
-    network = build(f"{own_file}:build", images)
+    network = build(f"{own_file}:build", images, code=TrainTeacher(model=f"{own_file}:build"))
     assert macs(network) == 30 * 30 * 27 * 8 + 8 * 30 * 30 * 10
 
 
