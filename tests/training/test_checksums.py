@@ -1,7 +1,6 @@
 """What a resume needs is accepted after a kill at any instant, and refused once it is anything else."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,7 +34,7 @@ def test_old_and_new_are_accepted_around_the_renaming(run: Run, monkeypatch: pyt
     with monkeypatch.context() as patch:
         original = Path.replace
 
-        def replace(source: Path, target: Any) -> Path:
+        def replace(source: Path, target: Path) -> Path:
             if Path(target) == run.weights:
                 raise Killed
             return original(source, target)
