@@ -314,15 +314,33 @@ class Finetune(Training, Run, Code, Shell):
 
 
 @dataclass(frozen=True)
-class Export(Code, Shell):
+class Export(Data, Code, Shell):
     """Options of `edgekd export`."""
 
-    model: str | None = option(None, "the run to export; default: the newest student", positional=True)
+    model: str | None = option(
+        None, "the run to export, or with --quantize an ONNX file; default: the newest student", positional=True
+    )
     runs: Path = option(Path("runs"), "folder of all runs")
     output: Path | None = option(None, "file to write; default: model.onnx in the run's folder")
     opset: int = option(18, "ONNX opset; 18 loads on every runtime since ONNX Runtime 1.14", low=17, high=24)
     samples: int = option(256, "images on which the file is compared with the network", low=1)
     tolerance: float = option(1e-3, "largest logit difference allowed, relative to the largest logit", low=0)
+    quantize: Literal["none", "fp16", "int8", "all"] = option(
+        "none", "also write files of fewer bits, prove them, and measure here which one pays"
+    )
+    calibration: Literal["auto", "minmax", "percentile", "entropy", "mse"] = option(
+        "auto", "int8: rule for the ranges of activations; auto: the one nearest to float32 on validation images"
+    )
+    calibration_images: int = option(512, "int8: training images to calibrate on", low=1)
+    max_drop: float = option(0.01, "largest loss of validation accuracy in files of fewer bits, 0-1", low=0, high=1)
+    sensitivity: bool = option(
+        False, "int8: tell what each layer costs in accuracy and time, and also write a file without the worst"
+    )
+    device: str | None = option(
+        None, "int8: write for this device's processor (see edgekd devices); default: this machine's"
+    )
+    threads: int | None = option(None, "CPU threads when files are measured; default: the device's", low=1, high=1024)
+    duration: float = option(3.0, "seconds that each file is measured", low=0.01, high=3600)
 
 
 @dataclass(frozen=True)

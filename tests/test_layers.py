@@ -13,7 +13,7 @@ import edgekd
 ROOT = Path(edgekd.__file__).parent
 LAYERS = {
     "": 0, "errors": 0.1, "cores": 0.1, "declaration": 0.2, "runs": 0.2, "ranks": 0.25, "config": 0.3, "report": 0.3,
-    "images": 1, "profiling": 1.1,
+    "images": 1, "profiling": 1.1, "quantization": 1.5,
     "models": 2, "data": 2, "methods": 2.1, "cache": 2.1,
     "teachers": 3, "objectives": 3.1, "training": 3.2, "exporting": 3.2,
     "recipes": 4, "cli": 5, "__main__": 6,

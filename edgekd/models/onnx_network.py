@@ -56,7 +56,7 @@ class OnnxBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """As many threads as torch has compute it; the answer is where the images are."""
-        rows = torch.from_numpy(self.answers(self._laid_out(images))).to(images.device).float()
+        rows = torch.from_numpy(self.answers(self.laid_out(images))).to(images.device).float()
         # what underflowed to 0 is held at the smallest number there is, as its logarithm must be one
         return rows.clamp(min=torch.finfo(torch.float32).tiny).log() if self.feeding.gives_probabilities else rows
 
@@ -70,7 +70,8 @@ class OnnxBackbone(nn.Module):
             found.append(self._run(filled)[: len(part)])
         return np.concatenate(found).astype(np.float32, copy=False)
 
-    def _laid_out(self, images: Tensor) -> NDArray[Any]:
+    def laid_out(self, images: Tensor) -> NDArray[Any]:
+        """Prepared images as the file's input takes them: its layout and number format."""
         pixels = images.detach().to("cpu", torch.float32)
         if self.feeding.layout == "NHWC":
             pixels = pixels.permute(0, 2, 3, 1)

@@ -1,6 +1,6 @@
 """`edgekd export`: a run becomes an ONNX file that is compared with the network on real images."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,20 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd import __version__
-from edgekd.config import Data, Export
+from edgekd.config import Export
 from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
-from edgekd.declaration import from_dict
-from edgekd.errors import UsageError
+from edgekd.errors import CheckFailed, CheckpointError, UsageError
 from edgekd.exporting.onnx import write_onnx
-from edgekd.exporting.parity import check, compare
+from edgekd.exporting.parity import check, compare, reject
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
+from edgekd.models.onnx_network import open_onnx, rebuild_onnx
+from edgekd.profiling.modelfile import read_model
 from edgekd.profiling.subjects import sample_of
-from edgekd.recipes.parents import check_classes, load_network, student_run
+from edgekd.recipes.export_variants import Source, write_variants
+from edgekd.recipes.known_teacher import ONNX
+from edgekd.recipes.parents import check_classes, inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
 
@@ -30,7 +33,9 @@ KEPT = 16
 
 
 def run(config: Export, report: Reporter) -> Result:
-    """Write the file, prove parity, and put a sample beside it for devices without torch."""
+    """Write the file, prove parity, and put a sample beside it for devices without torch; then those of fewer bits."""
+    if (config.model or "").endswith(ONNX):
+        return _of_file(config, report)
     source = student_run(config.model, config.runs)
     path = config.output or source.onnx
     if path.suffix != ".onnx" or path.is_dir():
@@ -39,7 +44,8 @@ def run(config: Export, report: Reporter) -> Result:
     report.note(f"from: {source.path}")
     manifest = source.manifest()
     network = load_network(source, config).eval()
-    data = open_data(from_dict(Data, manifest["data"]["options"], str(source.path / "manifest.json")), report)
+    config = inherit_data(config, source)
+    data = open_data(config, report)
     check_classes(source, data)
     inputs, labels, logits = _reference(network, data, config.samples)
     with atomic(path) as beside:
@@ -49,7 +55,8 @@ def run(config: Export, report: Reporter) -> Result:
         parity = compare(beside, inputs, logits)
         failure = check(parity, path, config.tolerance)
         if failure is not None:
-            raise failure
+            kept = reject(beside, path)
+            raise CheckFailed(f"{failure.problem}; kept as {kept.name}", failure.hint)
     with atomic(sample_of(path)) as beside, beside.open("wb") as stream:
         np.savez(stream, inputs=inputs[:KEPT], logits=logits[:KEPT], labels=labels[:KEPT])
     facts = {
@@ -62,7 +69,42 @@ def run(config: Export, report: Reporter) -> Result:
         "input": [None, network.spec.channels, network.spec.input_size, network.spec.input_size],
         "parity": asdict(parity),
     }
-    return Result(facts, (_table(facts, path),))
+    plain = Result(facts, (_table(facts, path),))
+    if config.quantize == "none":
+        return plain
+    record = read_model(path).record
+
+    def feed(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return network.prepare(torch.from_numpy(canvas)).contiguous().numpy()
+
+    more = write_variants(Source(path, record, feed, data), config, report)
+    return replace(more, data={**facts, **more.data}, tables=[*plain.tables, *more.tables])
+
+
+def _of_file(config: Export, report: Reporter) -> Result:
+    """Files of fewer bits from an ONNX file of any origin, fed as its metadata or its graph says."""
+    path = Path(str(config.model)).expanduser()
+    if config.quantize == "none":
+        raise UsageError(f"{path}: is an ONNX file already", "give a run, or --quantize int8")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file", "give a run or an ONNX file")
+    beside = Run(path.parent)
+    if beside.data_options() is not None:
+        config = inherit_data(config, beside)
+    elif config.data is None:
+        raise UsageError(f"{path}: which images?", "give --data: calibration needs training images")
+    data = open_data(config, report)
+    few = torch.from_numpy(data.everything.pixels.gather(np.arange(min(KEPT, len(data.everything)))))
+    network = rebuild_onnx(path, open_onnx(path, data, few, report))
+
+    def feed(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
+        backbone: Any = network.backbone
+        found: NDArray[np.float32] = backbone.laid_out(network.prepare(torch.from_numpy(canvas)))
+        return found
+
+    target = config.output or path
+    return write_variants(Source(path, read_model(path).record, feed, data, target), config, report)
 
 
 def _reference(network: Network, data: ImageData, count: int) -> tuple[Any, NDArray[np.int64], NDArray[np.float32]]:

@@ -1,0 +1,311 @@
+"""The part of `edgekd export` after the float32 file: float16 and INT8 files, proven, measured, and one chosen."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from edgekd.config import Export
+from edgekd.cores import available_cores
+from edgekd.data.loader import PLAIN, make_batch
+from edgekd.errors import CheckFailed, DataError
+from edgekd.exporting.half import to_half
+from edgekd.exporting.int8 import (
+    Evidence,
+    Feed,
+    Trial,
+    find_costs,
+    find_recipe,
+    mix,
+    multiply_adds,
+    save,
+)
+from edgekd.exporting.parity import BATCH, Parity, answers, check_rounded, compare, reject
+from edgekd.exporting.race import Choice, Timed, as_dict, choose, race
+from edgekd.images.imageset import UNLABELLED, ImageData, Split
+from edgekd.profiling.devices import Device, find_device
+from edgekd.profiling.host import read_host
+from edgekd.profiling.identity import identify
+from edgekd.profiling.measuring import Setting
+from edgekd.profiling.subjects import sample_of
+from edgekd.quantization.calibration import Calibrator
+from edgekd.quantization.fusions import count_fused
+from edgekd.quantization.graph import Graph, read_graph
+from edgekd.quantization.grid import Array
+from edgekd.quantization.kernels import Kernels, kernels_of
+from edgekd.quantization.sensitivity import Sensitivity
+from edgekd.report import Cell, Reporter, Result, Table
+from edgekd.runs import atomic
+
+KEPT = 16
+"""Images in a sample."""
+MEMORY = 4e8
+"""Bytes of prepared validation images held at once, at most."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The float32 file that the others are made of, its metadata, and how canvases are fed to it."""
+
+    path: Path
+    record: dict[str, Any] | None
+    feed: Feed
+    data: ImageData
+    target: Path | None = None
+    """Beside which the others are written; None: beside `path`."""
+
+    def beside(self, kind: str) -> Path:
+        """`model.onnx` -> `model.int8.onnx`."""
+        place = self.target or self.path
+        return place.with_name(f"{place.stem}.{kind}.onnx")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One file that was written: how it compares with float32 on validation images, and what can be said of it."""
+
+    kind: str
+    path: Path
+    parity: Parity
+    failure: CheckFailed | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all files of an export share."""
+
+    source: Source
+    config: Export
+    evidence: Evidence
+    setting: Setting | None
+    kernels: Kernels
+    report: Reporter
+
+
+def write_variants(source: Source, config: Export, report: Reporter) -> Result:
+    """Write what --quantize asks for; Result.failure is CheckFailed where a file had to be rejected."""
+    job = _prepare(source, config, report)
+    variants = []
+    costs: list[Sensitivity] = []
+    if config.quantize in ("fp16", "all"):
+        variants.append(_write_half(job))
+    if config.quantize in ("int8", "all"):
+        made, costs = _write_int8(job)
+        variants += made
+    sound = [each for each in variants if each.failure is None]
+    timed: dict[str, Timed] = {}
+    if job.setting is not None and sound:
+        report.note(f"measuring {', '.join(['fp32', *(each.kind for each in sound)])} in turns")
+        timed = race({"fp32": source.path} | {each.kind: each.path for each in sound}, job.setting)
+        choice = choose(timed, [each.kind for each in sound], job.setting)
+    else:
+        choice = Choice(None, f"not measured there: this machine is not {job.kernels.name}; all files are kept")
+    rejected = [each for each in variants if each.failure is not None]
+    failure = rejected[0].failure if rejected and not any(each.kind == "mixed" for each in sound) else None
+    return _result(job, variants, timed, choice, costs, failure)
+
+
+def _prepare(source: Source, config: Export, report: Reporter) -> Job:
+    host = read_host()
+    device = find_device(config.device) if config.device else None
+    arch, features, name = (host.arch, host.features, host.title)
+    if device is not None:
+        arch, features, name = device.cpu.arch, device.cpu.isa, device.title
+    kernels = kernels_of(name, arch, features)
+    is_here = device is None or identify(device, host).is_device is not False
+    if not len(source.data.val):
+        raise DataError(f"{source.data.name}: no validation images", "give data with some, or a larger --val-fraction")
+    inputs, labels = _images(source, source.data.val, None)
+    return Job(
+        source,
+        config,
+        Evidence(inputs, labels, answers(source.path, inputs)),
+        _setting(device, config) if is_here else None,
+        kernels,
+        report,
+    )
+
+
+def _setting(device: Device | None, config: Export) -> Setting:
+    cores = available_cores()
+    threads = config.threads or (min(device.cpu.threads, cores) if device else cores)
+    return Setting(device.batch if device else 1, threads, min(1.0, config.duration), config.duration, 50.0)
+
+
+def _images(source: Source, split: Split, count: int | None) -> tuple[Array, Any]:
+    """Evenly spread prepared images of a split and their labels: `count`, else as many as memory holds."""
+    one = source.feed(make_batch(split, np.zeros(1, np.int64), PLAIN).canvas.numpy())
+    most = max(2 * BATCH, int(MEMORY // max(one.nbytes, 1)))
+    positions = np.linspace(0, len(split) - 1, min(len(split), count or most)).astype(np.int64)
+    batch = make_batch(split, positions, PLAIN)
+    return source.feed(batch.canvas.numpy()), batch.target.numpy()
+
+
+def _write_half(job: Job) -> Variant:
+    path = job.source.beside("fp16")
+    return _keep(job, "fp16", path, to_half(onnx.load(job.source.path)), {})
+
+
+def _write_int8(job: Job) -> tuple[list[Variant], list[Sensitivity]]:
+    config, report, source = job.config, job.report, job.source
+    graph = read_graph(source.path)
+    widths = [graph.weights[node.input[1]].shape[0] for node in graph.layers()]
+    for words in job.kernels.warnings(widths):
+        report.warn(words)
+    if not len(source.data.train):
+        raise DataError(f"{source.data.name}: no training images to calibrate on", "give --data with a train/ folder")
+    inputs, _ = _images(source, source.data.train, config.calibration_images)
+    report.note(f"calibration on {len(inputs)} training images of {source.data.name}")
+    calibrator = Calibrator(graph, inputs, job.kernels)
+    method = None if config.calibration == "auto" else config.calibration
+    trials = find_recipe(calibrator, job.evidence, calibrator.recipes(method))
+    recipe = trials[0].recipe
+    report.note(f"calibration: {recipe.in_words()} ({len(trials)} recipes tried on validation images)")
+    facts = {"calibration_images": len(inputs), "recipe": recipe.in_words(), "kernels": _kernels_in_words(job.kernels)}
+    path = source.beside("int8")
+    whole = _keep(job, "int8", path, calibrator.quantise(recipe).model, facts | {"trials": _described(trials)})
+    if not config.sensitivity:
+        return [whole], []
+    costs = find_costs(calibrator, recipe, job.evidence, job.setting)
+    mixed, left = mix(calibrator, recipe, costs, job.evidence, config.max_drop)
+    if not left:
+        report.note("mixed: no layer costs accuracy or time, so there is nothing to leave out")
+        return [whole], costs
+    facts |= {"left_in_float": left, "int8_macs_share": _share(graph, left)}
+    return [whole, _keep(job, "mixed", source.beside("mixed"), mixed.model, facts)], costs
+
+
+def _kernels_in_words(kernels: Kernels) -> str:
+    first = "u8" if kernels.activations == "uint8" else "s8"
+    return f"{first}s8, weights within {kernels.weight_limit}"
+
+
+def _described(trials: list[Trial]) -> list[dict[str, Any]]:
+    return [{"recipe": each.recipe.in_words(), "divergence": each.divergence} for each in trials]
+
+
+def _share(graph: Graph, left: list[str]) -> float:
+    counts = multiply_adds(graph)
+    return 1 - sum(counts.get(each, 0) for each in left) / max(sum(counts.values()), 1)
+
+
+def _keep(job: Job, kind: str, path: Path, model: ModelProto, facts: dict[str, Any]) -> Variant:
+    """Write a file, prove it on the validation images; one that fails is kept under another name."""
+    evidence = job.evidence
+    short = {key: facts[key] for key in ("calibration_images", "recipe", "kernels") if key in facts}
+    record = None
+    if job.source.record is not None:
+        record = job.source.record | {"precision": kind} | ({"quantization": short} if short else {})
+        record["top1"] = _accuracy(job, model)
+    try:
+        with atomic(path) as beside:
+            save(model, beside, record)
+            parity = compare(beside, evidence.inputs, evidence.expected, evidence.labels)
+            failure = check_rounded(parity, path, job.config.max_drop)
+            if failure is not None:
+                kept = reject(beside, path)
+                raise CheckFailed(f"{failure.problem}; kept as {kept.name}", failure.hint)
+    except CheckFailed as error:
+        return Variant(kind, path.with_name(f"{path.name}.rejected"), parity, error, facts)
+    found = answers(path, evidence.inputs[:KEPT])
+    with atomic(sample_of(path)) as beside, beside.open("wb") as stream:
+        np.savez(stream, inputs=evidence.inputs[:KEPT], logits=found, labels=evidence.labels[:KEPT])
+    facts = facts | {"fused": asdict(count_fused(path))} if kind != "fp16" else facts
+    return Variant(kind, path, parity, None, facts)
+
+
+def _accuracy(job: Job, model: ModelProto) -> float | None:
+    return measure_accuracy(job.source, lambda inputs: replace(job.evidence, inputs=inputs).answer(model))
+
+
+def measure_accuracy(source: Source, answer: Callable[[Array], Array]) -> float | None:
+    """Top-1 on the labelled test images; None when there are none."""
+    split = source.data.test
+    known = np.flatnonzero(split.targets != UNLABELLED)
+    right = 0
+    for start in range(0, len(known), 4 * BATCH):
+        batch = make_batch(split, known[start : start + 4 * BATCH], PLAIN)
+        right += int((answer(source.feed(batch.canvas.numpy())).argmax(1) == batch.target.numpy()).sum())
+    return right / len(known) if len(known) else None
+
+
+def _result(
+    job: Job,
+    variants: list[Variant],
+    timed: dict[str, Timed],
+    choice: Choice,
+    costs: list[Sensitivity],
+    failure: CheckFailed | None,
+) -> Result:
+    source = job.source
+    plain = measure_accuracy(source, lambda inputs: answers(source.path, inputs))
+    first = {"kind": "fp32", "file": str(source.path), "size_bytes": source.path.stat().st_size, "test_top1": plain}
+    files = [first | {"timed": as_dict(timed.get("fp32")), "rejected": False}]
+    for each in variants:
+        top1 = measure_accuracy(source, lambda inputs, path=each.path: answers(path, inputs))  # type: ignore[misc]
+        described = {"kind": each.kind, "file": str(each.path), "size_bytes": each.path.stat().st_size}
+        described |= {"test_top1": top1, "parity": asdict(each.parity), "timed": as_dict(timed.get(each.kind))}
+        files.append(described | {"rejected": each.failure is not None} | each.facts)
+    data = {"files": files, "chosen": choice.name, "reason": choice.reason, "sensitivity": [asdict(c) for c in costs]}
+    tables = [_files_table(files, timed)] + ([_costs_table(costs)] if costs else [])
+    lines = [line for each in variants for line in _lines(each)]
+    return Result(data, tables, [*lines, choice.reason], failure)
+
+
+def _files_table(files: list[dict[str, Any]], timed: dict[str, Timed]) -> Table:
+    rows: list[list[Cell]] = []
+    for each in files:
+        found = timed.get(each["kind"])
+        parity = each.get("parity")
+        rows.append(
+            [
+                each["kind"],
+                f"{each['size_bytes'] / 1e3:,.1f}",
+                None if each["test_top1"] is None else f"{each['test_top1']:.2%}",
+                None if parity is None else f"{parity['top1_agreement']:.2%}",
+                None if found is None else f"{found.latency_ms:.3f}",
+                "" if found is None or each["kind"] == "fp32" else found.in_words,
+                each["file"],
+            ]
+        )
+    columns = ["", "kB", "test accuracy", "first choice as fp32", "p50 ms", "times as fast", "file"]
+    return Table("Files of this export", columns, rows)
+
+
+def _costs_table(costs: list[Sensitivity]) -> Table:
+    rows: list[list[Cell]] = []
+    for each in sorted(costs, key=lambda row: -row.divergence):
+        times = [None if ms is None else f"{ms:.4f}" for ms in (each.float_ms, each.int8_ms)]
+        rows.append([each.layer, each.operator, each.params, f"{each.divergence:.2e}", f"{each.changed:.2%}", *times])
+    columns = ["layer", "kind", "weights", "divergence, nats", "first choice changed", "fp32 ms", "INT8 ms"]
+    return Table("What each layer costs in INT8", columns, rows)
+
+
+def _lines(variant: Variant) -> list[str]:
+    facts, lines = variant.facts, []
+    parity = variant.parity
+    change = "" if parity.top1_change is None else f", accuracy {parity.top1_change * 100:+.2f} points"
+    lines.append(
+        f"{variant.kind}: on {parity.images:,} validation images logits are off by {parity.mean_difference:.1e} of the "
+        f"largest on average, {parity.max_difference:.1e} at most; first choice agrees in {parity.top1_agreement:.2%}"
+        f"{change}"
+    )
+    if "fused" in facts:
+        found = facts["fused"]
+        lines.append(
+            f"{variant.kind}: {found['in_int8']} of {found['layers']} layers run in INT8 ({facts['kernels']}), "
+            f"{found['conversions']} conversions; {facts['recipe']}, {facts['calibration_images']} training images"
+        )
+    if "left_in_float" in facts:
+        lines.append(
+            f"{variant.kind}: {len(facts['left_in_float'])} layers stay float32; {facts['int8_macs_share']:.1%} of the "
+            "multiply-adds are INT8"
+        )
+    if variant.kind == "fp16":
+        lines.append("fp16: for its size; a CPU without float16 arithmetic casts it back to float32")
+    return lines
