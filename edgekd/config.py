@@ -18,6 +18,8 @@ TORCHVISION_SETS = ("cifar10", "cifar100", "fashion-mnist", "food101", "imagenet
 
 NETWORKS = ("model", "student", "teacher")
 """Options that may name a network file, as ./net.py:build."""
+MOST_VIEWS = 10_000
+"""Of a cache; four digits name a view's folder."""
 SHARD_HINT = "remove the old cache first: edgekd cache rm NAME"
 
 
@@ -71,7 +73,9 @@ class Data(Options):
     split_seed: int = option(0, "seed of that split; keep it for teacher and student", low=0)
     unlabelled: Path | None = option(None, "folder of images without labels, distilled like the others")
     skip_bad_images: bool = option(False, "leave out images that cannot be read, and count them")
-    decoded_cache: float = option(8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0)
+    decoded_cache: float = option(
+        8.0, "GB on disk for decoded canvases, so that a second start is fast", low=0, high=1e6
+    )
     limit: int | None = option(
         None, "use at most this many training images, and as many for validation and test (a quick trial)", low=2
     )
@@ -203,7 +207,7 @@ class Cache(Options):
         "augmented views of every image that the teacher sees, or auto (default): those there, else 4, "
         "fewer where time, disk or epochs are short",
         low=1,
-        high=10_000,
+        high=MOST_VIEWS,
     )
     store: Literal["fp16", "u8", "fp32", "topk"] | None = option(
         None, "how logits are stored; default: the cache's, else fp16, above 1,024 classes topk"
@@ -221,7 +225,9 @@ class TrainTeacher(Training, Run, Code, Shell):
     model: str = option("resnet9", "model name (see edgekd models) or ./net.py:build")
     weights: Path | None = option(None, "start from this weight file (.safetensors, .pt, .pth)")
     pretrained: bool = option(False, "start from timm's pretrained weights (needs the network once)")
-    input_size: int | None = option(None, "side of the model's input, pixels; default: by model and canvas", low=8)
+    input_size: int | None = option(
+        None, "side of the model's input, pixels; default: by model and canvas", low=8, high=4096
+    )
 
 
 @dataclass(frozen=True)
@@ -276,7 +282,9 @@ class Distill(Training, Teacher, Cache, Run, Code, Shell):
 
     student: str = option("tiny-cnn", "model name (see edgekd models) or ./net.py:build")
     student_weights: Path | None = option(None, "start the student from this weight file")
-    input_size: int | None = option(None, "side of the student's input, pixels; default: by model and canvas", low=8)
+    input_size: int | None = option(
+        None, "side of the student's input, pixels; default: by model and canvas", low=8, high=4096
+    )
     method: str = option("kd", "distillation method")
     set: tuple[str, ...] = option((), "a setting of the method, key=value; may be repeated")
     alpha: float = option(0.5, "weight of the distillation loss; the labels' loss has 1 - alpha", low=0, high=1)
@@ -376,8 +384,8 @@ class Models(Shell):
     pattern: str | None = option(
         None, "names that contain this, * and ? allowed; default: the usual ones", positional=True
     )
-    classes: int = option(10, "classes the heads are counted for", low=2)
-    input_size: int | None = option(None, "input side for the MACs; default: the model's own", low=8)
+    classes: int = option(10, "classes the heads are counted for", low=2, high=1_000_000)
+    input_size: int | None = option(None, "input side for the MACs; default: the model's own", low=8, high=4096)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """How an option is declared, checked and converted; config.py declares them all."""
 
+import math
 import types
 import typing
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from edgekd.errors import ConfigError, UsageError
+from edgekd.errors import ConfigError, EdgekdError, UsageError
+from edgekd.values import LARGEST, Limits, Unfit, convert
 
 AUTO = "auto"
 """In place of a number: leave it open."""
@@ -55,11 +58,14 @@ def _check(each: Field[Any], hint: Any, value: Any) -> None:  # noqa: ANN401
     if choices and value not in choices:
         raise UsageError(f"--{flag(each.name)} {value}: no such choice", f"one of: {', '.join(choices)}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and not (math.isfinite(value) and abs(value) <= LARGEST and limits_of(each).hold(value)):
+        raise UsageError(f"--{flag(each.name)} {value}: out of range", f"give a number {limits_of(each)}")
+
+
+def limits_of(each: Field[Any]) -> Limits:
+    """The inclusive limits of a number."""
     low, high = each.metadata["low"], each.metadata["high"]
-    too_low = number and low is not None and not value >= low
-    if too_low or (number and high is not None and not value <= high):
-        limits = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
-        raise UsageError(f"--{flag(each.name)} {value}: out of range", f"give a number {limits}")
+    return Limits(low, LARGEST if low is None and high is None else high)
 
 
 def offered(config: type[Options]) -> list[Field[Any]]:
@@ -89,26 +95,33 @@ def plain_type(hint: Any) -> Any:  # noqa: ANN401
     return hint
 
 
-def converted(value: Any, hint: Any, place: str) -> Any:  # noqa: ANN401
-    """A JSON, TOML or command-line value as the field's type; raises ConfigError when it is of another kind."""
-    plain = plain_type(hint)
-    if typing.get_origin(plain) is tuple:
-        inner = typing.get_args(plain)[0]
-        values = value if isinstance(value, list | tuple) else [value]
-        return tuple(converted(each, inner, place) for each in values)
-    if value == AUTO and plain is int and type(None) in typing.get_args(hint):
+def converted(each: Field[Any], hint: Any, value: Any, place: str, error: type[EdgekdError] = ConfigError) -> Any:  # noqa: ANN401
+    """A JSON, TOML or command-line value as the field's type and within its limits; raises `error` when it is not.
+
+    More is taken than the type says where its meaning is plain: one value for a list, `auto`, a number for a text.
+    """
+    if value == AUTO and each.metadata["auto"] and plain_type(hint) is int:
         return None
-    if plain is Path and isinstance(value, str | Path):
-        return Path(value).expanduser()
-    if plain is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if plain is str and isinstance(value, int) and not isinstance(value, bool):
+    kind = plain_type(hint)
+    if typing.get_origin(kind) is tuple and not isinstance(value, list | tuple):
+        value = [value]
+    if kind is str and isinstance(value, int) and not isinstance(value, bool):
         # `threads = 4` at the top of a file is a number for one command and the start of a sweep for another
-        return str(value)
-    wanted = str if choices_of(plain) else plain
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise ConfigError(f"{place} = {value!r}: not {wanted.__name__}", f"give a value of type {wanted.__name__}")
-    return value
+        value = str(value)
+    limited = Annotated[hint, limits_of(each)] if kind in (int, float) and value is not None else hint
+    try:
+        found = convert(value, limited, place)
+    except Unfit as unfit:
+        raise error(unfit.problem, unfit.hint) from unfit
+    if kind is Path and found is not None:
+        return _at_home(found)
+    return tuple(_at_home(path) for path in found) if kind == tuple[Path, ...] else found
+
+
+def _at_home(path: Path) -> Path:
+    with suppress(RuntimeError):  # no such user, or no home: the name is a folder's
+        return path.expanduser()
+    return path
 
 
 def key_of(name: str) -> str:
@@ -136,17 +149,19 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
 
 def from_dict(config: type[Anyhow], values: dict[str, Any], place: str) -> Anyhow:
     """The config whose `as_dict` these values are; raises ConfigError naming `place` for values of another kind."""
-    hints = typing.get_type_hints(config)
-    known = {name: values[key_of(name)] for name in hints if values.get(key_of(name)) is not None}
-    return config(**{name: converted(value, hints[name], f"{place}: {key_of(name)}") for name, value in known.items()})
+    return config(**_known(config, values, place, {each.name for each in fields(config)}))
 
 
 def fill_defaults(config: Anyhow, values: dict[str, Any], place: str, names: Iterable[str]) -> Anyhow:
     """Take `values` for those of `names` that were left open; what was given stays, also where it is the default."""
-    hints = typing.get_type_hints(type(config))
-    taken = {
-        name: converted(values[key_of(name)], hints[name], f"{place}: {key_of(name)}")
-        for name in names
-        if values.get(key_of(name)) is not None and not is_given(config, name)
+    left_open = {name for name in names if not is_given(config, name)}
+    return replace(config, **_known(type(config), values, place, left_open))
+
+
+def _known(config: type[Options], values: dict[str, Any], place: str, names: set[str]) -> dict[str, Any]:
+    hints = typing.get_type_hints(config)
+    return {
+        each.name: converted(each, hints[each.name], values[key_of(each.name)], f"{place}: {key_of(each.name)}")
+        for each in fields(config)
+        if each.name in names and values.get(key_of(each.name)) is not None
     }
-    return replace(config, **taken)

@@ -17,10 +17,9 @@ from typing import Any
 
 from edgekd import __version__
 from edgekd.cores import available_cores
-from edgekd.errors import BadInput, CheckpointError, DataError, UsageError, nearest
+from edgekd.errors import CheckpointError, DataError, UsageError, nearest
+from edgekd.manifest import FORMAT, read_manifest
 
-FORMAT = 1
-"""Version of the run folder's format; a newer one is refused."""
 LONGEST = 200
 """Bytes of a run's name: file systems take 255, and names of a moment are longer."""
 _HEAD = {"format": FORMAT, "edgekd": __version__}
@@ -104,17 +103,6 @@ def write_once(path: Path, text: str) -> bool:
     return True
 
 
-def read_json(path: Path, error: type[BadInput]) -> dict[str, Any]:
-    """Read a JSON object; raises `error` when it is missing, torn or not an object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as cause:
-        raise error(f"{path}: cannot be read as JSON ({cause})", "give another one, or make it again") from cause
-    if not isinstance(value, dict):
-        raise error(f"{path}: holds no JSON object", "give another one, or make it again")
-    return value
-
-
 @dataclass(frozen=True)
 class Run:
     """A run folder: `model.safetensors`, `manifest.json`, `metrics.jsonl`, `last/`, later `model.onnx`."""
@@ -147,14 +135,8 @@ class Run:
         return (self.path / "manifest.json").is_file()
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest; raises CheckpointError when missing, torn or of a newer format."""
-        found = read_json(self.path / "manifest.json", CheckpointError)
-        if found.get("format", 0) > FORMAT:
-            raise CheckpointError(
-                f"{self.path}: run format {found['format']} is newer than this edgekd knows ({FORMAT})",
-                f"update edgekd (this is {__version__})",
-            )
-        return found
+        """The manifest; raises CheckpointError when it is missing, damaged or of a newer format (see manifest.py)."""
+        return read_manifest(self.path / "manifest.json")
 
     def check_weights(self) -> str:
         """SHA-256 of the best weights; raises CheckpointError when it is not the one in the manifest."""
@@ -169,10 +151,10 @@ class Run:
     def data_options(self) -> dict[str, Any] | None:
         """The options that reopen its data; None where there is no manifest, or one that is not edgekd's."""
         try:
-            options = read_json(self.path / "manifest.json", CheckpointError)["data"]["options"]
-        except (CheckpointError, KeyError, TypeError):
+            options = self.manifest()["data"]["options"]
+        except CheckpointError:
             return None
-        return options if isinstance(options, dict) and isinstance(options.get("data"), str) else None
+        return options if isinstance(options.get("data"), str) else None
 
     def begin(self, **facts: Any) -> None:  # noqa: ANN401
         """Write the first manifest; raises UsageError when another process was faster since `claim`."""
@@ -268,17 +250,6 @@ def append_line(path: Path, row: dict[str, Any]) -> None:
             stream.write(json.dumps(row, sort_keys=True) + "\n")
     except OSError as error:
         raise _unwritable(path, error) from error
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file of lines; a line torn by a kill is left out, with what was appended to it."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
 
 
 def rewrite_lines(path: Path, rows: list[dict[str, Any]]) -> None:

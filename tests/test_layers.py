@@ -12,7 +12,8 @@ import edgekd
 
 ROOT = Path(edgekd.__file__).parent
 LAYERS = {
-    "": 0, "errors": 0.1, "cores": 0.1, "declaration": 0.2, "runs": 0.2, "ranks": 0.25, "config": 0.3, "report": 0.3,
+    "": 0, "errors": 0.1, "cores": 0.1, "values": 0.15, "reading": 0.15, "manifest": 0.2, "declaration": 0.2,
+    "runs": 0.25, "ranks": 0.26, "config": 0.3, "report": 0.3,
     "images": 1, "profiling": 1.1, "quantization": 1.5,
     "models": 2, "data": 2, "methods": 2.1, "cache": 2.1,
     "teachers": 3, "objectives": 3.1, "training": 3.2, "exporting": 3.2,
@@ -21,7 +22,10 @@ LAYERS = {
 MUTUAL = {("teachers", "training")}
 """A live teacher computes in a training format; objectives hold teachers."""
 HEAVY = {"torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"}
-TORCH_FREE = ("errors", "cores", "declaration", "config", "report", "runs", "ranks", "images", "profiling")
+TORCH_FREE = (
+    "errors", "cores", "values", "reading", "manifest", "declaration", "config", "report", "runs", "ranks",
+    "images", "profiling",
+)  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 
 

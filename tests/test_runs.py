@@ -8,7 +8,9 @@ import pytest
 
 from edgekd import runs
 from edgekd.errors import CheckpointError, DataError, UsageError
-from edgekd.runs import LONGEST, Run, atomic, clear, data_name, find, newest, read_lines, slug
+from edgekd.manifest import FORMAT
+from edgekd.reading import read_lines
+from edgekd.runs import LONGEST, Run, atomic, clear, data_name, find, newest, slug
 from edgekd.training.claim import claim, holding
 
 
@@ -102,7 +104,7 @@ def test_a_torn_manifest_is_told(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    run = finished(tmp_path, "mine", format=runs.FORMAT + 1)
+    run = finished(tmp_path, "mine", format=FORMAT + 1)
     with pytest.raises(CheckpointError, match="newer"):
         run.manifest()
 
@@ -120,7 +122,7 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     runs.append_line(path, {"epoch": 1})
     path.write_text(path.read_text() + '{"epo')
-    assert read_lines(path) == [{"epoch": 1}]
+    assert read_lines(path, CheckpointError) == [{"epoch": 1}]
 
 
 def test_a_cleared_folder_is_gone(tmp_path: Path) -> None:

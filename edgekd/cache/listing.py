@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
+from edgekd.reading import read_bytes, read_text
 from edgekd.runs import write_once
+from edgekd.values import check
+
+AGAIN = "make the cache again"
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,9 @@ def read_parts(folder: Path) -> list[Part]:
     """The parts there are, in order."""
     found: list[Part] = []
     while (path := part_path(folder, len(found))).is_file():
-        content = path.read_bytes()
+        content = read_bytes(path, CacheError, AGAIN)
         mixed = path.with_suffix(".partners")
-        partners = mixed.read_text(encoding="ascii", errors="replace") if mixed.is_file() else ""
+        partners = read_text(mixed, CacheError, AGAIN) if mixed.is_file() else ""
         start = found[-1].stop if found else 0
         digest = hashlib.sha256(content + partners.encode()).hexdigest()
         found.append(Part(start, start + content.count(b"\n"), digest, partners))
@@ -66,13 +70,14 @@ def read_parts(folder: Path) -> list[Part]:
 
 def read_listing(folder: Path, parts: Sequence[Part]) -> Listing:
     """Path and hash of every row; raises CacheError when a list cannot be read."""
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for number in range(len(parts)):
         path = part_path(folder, number)
         try:
-            pairs += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except ValueError as error:
-            raise CacheError(f"{path}: cannot be read ({error})", "make the cache again") from error
+            lines = [json.loads(line) for line in read_bytes(path, CacheError, AGAIN).split(b"\n") if line]
+        except (ValueError, RecursionError) as error:
+            raise CacheError(f"{path}: cannot be read ({error})", AGAIN) from error
+        pairs += check(lines, list[tuple[str, str]], path, CacheError, AGAIN)
     return Listing(tuple(path for path, _ in pairs), tuple(content for _, content in pairs))
 
 

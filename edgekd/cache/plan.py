@@ -4,17 +4,64 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from edgekd.cache.columns import row_bytes, row_shapes
+from edgekd.cache.columns import STORES, row_bytes, row_shapes
+from edgekd.config import MOST_VIEWS
 from edgekd.errors import CacheError
-from edgekd.runs import read_json, write_once
+from edgekd.manifest import Channels, ClassNames, Side
+from edgekd.reading import read_json
+from edgekd.runs import write_once
+from edgekd.values import Count, Limits, Whole, check
 
 FORMAT = 2
 """Version of the cache format; a newer one is refused."""
+MOST_ROWS = 2**31
+"""Of a batch, and of a column's row."""
+MEND = "restore it, or make the cache again: edgekd cache-logits --overwrite"
 BATCHES_PER_SHARD = 32
 SHARD_BYTES = 64_000_000
 """Wide columns make shards of fewer batches."""
+
+
+class _Teacher(TypedDict):
+    name: str
+    place: str
+    model: str
+    sha256: str
+    feeding: NotRequired[dict[str, Any] | None]
+    spec: NotRequired[dict[str, Any] | None]
+
+
+class _Compute(TypedDict):
+    precision: str
+    memory_format: str
+    threads: NotRequired[Count]
+    device: NotRequired[str]
+    versions: NotRequired[dict[str, str]]
+
+
+class _Data(TypedDict):
+    name: str
+    options: dict[str, Any]
+    classes: ClassNames
+    canvas: Side
+    channels: Channels
+
+
+class _Plan(TypedDict):
+    """What plan.json must hold; numbers are bounded by what a cache can be, before memory is taken by them."""
+
+    teacher: _Teacher
+    data: _Data
+    views: dict[str, bool | int | float]
+    store: Literal[STORES]  # type: ignore[valid-type]
+    batch_size: Annotated[int, Limits(1, MOST_ROWS)]
+    compute: _Compute
+    topk: Whole
+    extras: dict[str, list[Annotated[int, Limits(1, MOST_ROWS)]]]
+    topk_error: dict[str, float]
+    first_views: Annotated[int, Limits(0, MOST_VIEWS)]
 
 
 @dataclass(frozen=True)
@@ -81,7 +128,7 @@ class Plan:
 
 def read_plan(folder: Path) -> Plan:
     """The plan of a cache; raises CacheError when it is missing, torn, or of another format than this edgekd's."""
-    found = read_json(folder / "plan.json", CacheError)
+    found = dict(read_json(folder / "plan.json", CacheError))
     known = found.pop("format", 0)
     if known != FORMAT:
         raise CacheError(
@@ -90,13 +137,12 @@ def read_plan(folder: Path) -> Plan:
             if isinstance(known, int) and known > FORMAT
             else "make the cache again: edgekd cache-logits --overwrite",
         )
+    path = folder / "plan.json"
+    check(found, _Plan, f"{path}: not a plan", CacheError, MEND)
     try:
         plan = Plan(**found)
-        plan.digest()
-        _ = plan.rows_per_shard, plan.teacher["name"], plan.data["name"], plan.data["options"]
-    except (TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        raise CacheError(
-            f"{folder / 'plan.json'}: not a plan ({type(error).__name__}: {error})",
-            "restore it, or make the cache again: edgekd cache-logits --overwrite",
-        ) from error
+    except TypeError as error:
+        raise CacheError(f"{path}: not a plan ({error})", MEND) from error
+    if plan.topk > plan.classes or (plan.store == "topk") != bool(plan.topk):
+        raise CacheError(f"{path}: not a plan: it keeps the top {plan.topk} of {plan.classes} classes", MEND)
     return plan

@@ -1,19 +1,41 @@
 """How far a cache is: finished, begun, or damaged; which shards are missing, and what they will take."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from edgekd.cache.listing import Part, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import Shard
 from edgekd.cache.store import all_shards, missing_shards, read_manifest
-from edgekd.runs import read_lines
+from edgekd.config import MOST_VIEWS
+from edgekd.errors import CacheError
+from edgekd.reading import read_lines
+from edgekd.values import Limits, Unfit, Whole, convert
 
 RECENT = 20
 """So many of the last log lines say how fast it goes."""
+
+
+_SHARE = re.compile(r"[1-9][0-9]{0,4}/[1-9][0-9]{0,4}")
+
+
+class _ViewsLine(TypedDict):
+    views: Annotated[int, Limits(1, MOST_VIEWS)]
+
+
+class _ShareLine(TypedDict):
+    share: str
+
+
+class _ShardLine(TypedDict):
+    view: Whole
+    shard: Whole
+    seconds: Annotated[float, Limits(0)]
 
 
 @dataclass(frozen=True)
@@ -88,22 +110,31 @@ def views_to_have(folder: Path, plan: Plan, wanted: int | None) -> int:
 
 def views_asked(folder: Path) -> int:
     """The views that the log says are wanted, 0 where it does not."""
-    return int(([row["views"] for row in read_lines(folder / "log.jsonl") if "views" in row] or [0])[-1])
+    return next((row["views"] for row in reversed(_log(folder, _ViewsLine))), 0)
 
 
 def _views_begun(folder: Path) -> int:
-    begun = [int(path.parent.name[5:]) for path in folder.glob("view-[0-9]*/*.safetensors")]
+    begun = [int(path.parent.name[5:]) for path in folder.glob("view-[0-9][0-9][0-9][0-9]/*.safetensors")]
     return max(begun, default=-1) + 1
 
 
 def share_lines(folder: Path) -> list[str]:
     """The shares of the work, as `2/4`, that processes wrote by, oldest first."""
-    return [str(row["share"]) for row in read_lines(folder / "log.jsonl") if row.get("share")]
+    return [row["share"] for row in _log(folder, _ShareLine) if _SHARE.fullmatch(row["share"])]
 
 
 def shard_lines(folder: Path) -> list[dict[str, Any]]:
     """The log's lines about shards, oldest first."""
-    return [row for row in read_lines(folder / "log.jsonl") if {"view", "shard", "seconds"} <= set(row)]
+    return _log(folder, _ShardLine)
+
+
+def _log(folder: Path, kind: Any) -> list[Any]:  # noqa: ANN401
+    """The log's lines of this kind, oldest first; others, also damaged ones, are left out: the log decides nothing."""
+    found = []
+    for row in read_lines(folder / "log.jsonl", CacheError):
+        with suppress(Unfit):
+            found.append(convert(row, kind))
+    return found
 
 
 def seconds_left(state: State) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import numpy as np
 import torch
@@ -12,13 +13,24 @@ from torch import Tensor
 from edgekd.cache.columns import decode
 from edgekd.cache.leftovers import sweep
 from edgekd.cache.listing import Part, read_parts
-from edgekd.cache.plan import FORMAT, Plan, read_plan
+from edgekd.cache.plan import FORMAT, MEND, Plan, read_plan
 from edgekd.cache.shards import Shard, read_shard
+from edgekd.config import MOST_VIEWS
 from edgekd.errors import CacheError, nearest
-from edgekd.runs import read_json, write_json
+from edgekd.reading import read_json
+from edgekd.runs import write_json
+from edgekd.values import Limits, check
 
 JOINED_BYTES = 128_000_000
 """A view no larger than this is held in memory in one piece, so that a batch is one gather."""
+
+
+class _Sealed(TypedDict):
+    """A finished cache's manifest.json."""
+
+    plan: str
+    views: Annotated[int, Limits(1, MOST_VIEWS)]
+    parts: Annotated[list[str], Limits(1)]
 
 
 def shards_of(plan: Plan, parts: Sequence[Part], view: int) -> list[Shard]:
@@ -127,15 +139,14 @@ def read_manifest(folder: Path, plan: Plan) -> tuple[int, int]:
     """Views and number of parts of a finished cache; raises CacheError when it is not finished or not consistent."""
     if not (folder / "manifest.json").is_file():
         raise CacheError(f"{folder}: was never finished", "call edgekd cache-logits again, it goes on where it stopped")
-    manifest = read_json(folder / "manifest.json", CacheError)
+    path = folder / "manifest.json"
+    manifest = check(read_json(path, CacheError), _Sealed, path, CacheError, MEND)
     digests = [part.digest for part in read_parts(folder)]
-    listed, views = manifest.get("parts"), manifest.get("views")
-    if not (isinstance(listed, list) and isinstance(views, int)):
-        listed, views = [], 0
-    if not listed or views < 1 or manifest.get("plan") != plan.digest() or digests[: len(listed)] != listed:
+    listed, views = manifest["parts"], manifest["views"]
+    if manifest["plan"] != plan.digest() or digests[: len(listed)] != listed:
         raise CacheError(
             f"{folder}: plan.json, parts/ and manifest.json do not belong together (one of them was changed)",
-            "restore them, or make the cache again: edgekd cache-logits --overwrite",
+            MEND.replace("it", "them", 1),
         )
     return views, len(listed)
 

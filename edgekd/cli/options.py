@@ -1,22 +1,30 @@
 """From a config dataclass to Typer options, and from flags and a TOML file to a config. No other reflection exists."""
 
 import inspect
-import json
-import tomllib
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import typer
 
 from edgekd.config import NETWORKS, Code
 from edgekd.declaration import AUTO, Options, converted, flag, key_of, offered, plain_type
-from edgekd.errors import ConfigError, nearest
+from edgekd.errors import ConfigError, UsageError, nearest
+from edgekd.reading import read_json, read_toml
+from edgekd.values import check
 
 Given = dict[str, Any]
 MANIFEST = ".json"
+TOML_HINT = "give a TOML file whose keys are options with _ for -, such as batch_size = 100, or a run's manifest.json"
+
+
+class _Manifest(TypedDict):
+    """What is read of a run's manifest."""
+
+    command: str
+    config: dict[str, Any]
 
 
 def command(config: type[Options], body: Callable[[Given], None], text: str) -> Callable[..., None]:
@@ -82,7 +90,10 @@ def build(config: type[Options], name: str, given: Given, commands: Mapping[str,
     path = given.get("config")
     values = _read(Path(path), name, commands) if path else {}
     hints = typing.get_type_hints(config)
-    merged = values | {key: converted(value, hints[key], f"--{flag(key)}") for key, value in given.items()}
+    known = {each.name: each for each in fields(config)}
+    merged = values | {
+        key: converted(known[key], hints[key], value, f"--{flag(key)}", UsageError) for key, value in given.items()
+    }
     how: Given = {"given": tuple(merged)}
     if issubclass(config, Code) and path and Path(path).suffix == MANIFEST:
         how["from_record"] = tuple(each for each in NETWORKS if each in values and each not in given)
@@ -91,40 +102,29 @@ def build(config: type[Options], name: str, given: Given, commands: Mapping[str,
 
 def _read(path: Path, name: str, commands: Mapping[str, type[Options]]) -> Given:
     """The keys of a file which belong to command `name`, converted to the fields' types."""
-    raw = _manifest_config(path, name) if path.suffix == MANIFEST else _toml(path)
-    hints = {key_of(field): (field, hint) for field, hint in typing.get_type_hints(commands[name]).items()}
+    is_manifest = path.suffix == MANIFEST
+    raw = _manifest_config(path, name) if is_manifest else read_toml(path, ConfigError, TOML_HINT, pipe=True)
+    known = {key_of(each.name): each for each in fields(commands[name])}
     tables = {key: raw.pop(key) for key in list(raw) if key in commands and isinstance(raw[key], dict)}
     everywhere = {key_of(each.name) for config in commands.values() for each in offered(config)}
     _refuse_unknown(raw, everywhere, str(path))
     for key, table in tables.items():
         _refuse_unknown(table, {key_of(each.name) for each in offered(commands[key])}, f"{path} [{key}]")
-    chosen = {key: value for key, value in raw.items() if key in hints} | tables.get(name, {})
-    return {hints[key][0]: converted(value, hints[key][1], f"{path}: {key}") for key, value in chosen.items()}
-
-
-def _toml(path: Path) -> Given:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror})", "give a TOML file, or a run's manifest.json"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{path}: not valid TOML ({error})", "keys are options with _ for -, such as batch_size = 100"
-        ) from error
+    chosen = {key: value for key, value in raw.items() if key in known} | tables.get(name, {})
+    hints = typing.get_type_hints(commands[name])
+    return {
+        known[key].name: converted(known[key], hints[known[key].name], value, f"{path}: {key}")
+        for key, value in chosen.items()
+    }
 
 
 def _manifest_config(path: Path, name: str) -> Given:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        command_name, values = manifest["command"], manifest["config"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path}: not a run's manifest ({error})", "give runs/NAME/manifest.json or a TOML file"
-        ) from error
-    if command_name != name:
-        raise ConfigError(f"{path}: made by edgekd {command_name}", f"call edgekd {command_name} --config {path}")
+    hint = "give runs/NAME/manifest.json or a TOML file"
+    manifest = check(read_json(path, ConfigError, hint, pipe=True), _Manifest, path, ConfigError, hint)
+    if manifest["command"] != name:
+        made_by = manifest["command"]
+        raise ConfigError(f"{path}: made by edgekd {made_by}", f"call edgekd {made_by} --config {path}")
+    values = manifest["config"]
     return {key: value for key, value in values.items() if value is not None and key not in ("resume", "overwrite")}
 
 

@@ -21,8 +21,9 @@ from edgekd.errors import BadInput
 from edgekd.images import canvas
 from edgekd.images.decoder import Examined, Form, examine
 from edgekd.images.space import cache_root, touch
+from edgekd.reading import read_json
 from edgekd.report import Reporter
-from edgekd.runs import atomic, read_json
+from edgekd.runs import atomic
 
 _FORMAT = 1
 _STALE_SECONDS = 24 * 3600

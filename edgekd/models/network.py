@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from edgekd.errors import CheckpointError
+from edgekd.manifest import Channels, Side
+from edgekd.values import Limits, Positive, check
 
 
 class Images(Protocol):
@@ -38,11 +42,11 @@ class Spec:
     """What builds a network again and feeds it: `name` is canonical, `options` what `build` chose for it."""
 
     name: str
-    classes: tuple[str, ...]
-    channels: int
-    input_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    classes: Annotated[tuple[str, ...], Limits(1)]
+    channels: Channels
+    input_size: Side
+    mean: Annotated[tuple[float, ...], Limits(1, 4)]
+    std: Annotated[tuple[Positive, ...], Limits(1, 4)]
     options: dict[str, Any] = field(default_factory=dict)
     code: str | None = None
     """SHA-256 of the user's own file that defines it."""
@@ -53,9 +57,12 @@ class Spec:
         return {name: value for name, value in plain.items() if name != "code" or value is not None}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
-        """The Spec that `to_dict` wrote."""
-        return cls(**dict(values) | {each: tuple(values[each]) for each in ("classes", "mean", "std")})
+    def from_dict(cls, values: Mapping[str, Any], source: object = "a network's description") -> "Spec":
+        """The Spec that `to_dict` wrote; raises CheckpointError naming `source` when it is none."""
+        found: Spec = check(values, cls, source, CheckpointError, "restore the file, or make it again")
+        if not len(found.mean) == len(found.std):
+            raise CheckpointError(f"{source}: {len(found.mean)} means, {len(found.std)} deviations", "restore the file")
+        return found
 
 
 class Network(nn.Module):

@@ -6,41 +6,59 @@ turn, so that machine and weather cancel out; else earlier figures count only if
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
-from edgekd import runs
 from edgekd.errors import CheckpointError, ConfigError
-from edgekd.profiling.forms import COUNT, NOTHING, POSITIVE, SHARE, TEXT, fault
 from edgekd.profiling.measuring import Measured, Subject
 from edgekd.profiling.quantiles import ratio_interval
 from edgekd.profiling.subjects import open_subject
+from edgekd.reading import read_json
+from edgekd.values import Count, Limits, Positive, Share, check
 
 KIND = "edgekd-profile"
 FORMAT = 1
 
 Report = dict[str, Any]
 
-_FORM: Report = {
-    "machine": {"title": TEXT, "cpu": TEXT, "arch": TEXT, "cores": COUNT, "board": (TEXT, NOTHING)},
-    "models": [
-        {
-            "name": TEXT,
-            "path": TEXT,
-            "sha256": TEXT,
-            "size_bytes": COUNT,
-            "accuracy": ({"images": COUNT, "top1": SHARE}, NOTHING),
-            "measurements": [
-                {
-                    "batch": COUNT,
-                    "threads": COUNT,
-                    "median_of_windows_ms": POSITIVE,
-                    "memory_mb": {"peak": (POSITIVE, NOTHING)},
-                }
-            ],
-        }
-    ],
-}
-"""What is read of an earlier report."""
+
+class _Machine(TypedDict):
+    title: str
+    cpu: str
+    arch: str
+    cores: Count
+    board: str | None
+
+
+class _Accuracy(TypedDict):
+    images: Count
+    top1: Share
+
+
+class _Peak(TypedDict):
+    peak: Positive | None
+
+
+class _Measurement(TypedDict):
+    batch: Count
+    threads: Count
+    median_of_windows_ms: Positive
+    memory_mb: _Peak
+
+
+class _Model(TypedDict):
+    name: str
+    path: str
+    sha256: str
+    size_bytes: Count
+    accuracy: _Accuracy | None
+    measurements: Annotated[list[_Measurement], Limits(1)]
+
+
+class _Report(TypedDict):
+    """What is read of an earlier report."""
+
+    machine: _Machine
+    models: Annotated[list[_Model], Limits(1)]
 
 
 @dataclass(frozen=True)
@@ -61,21 +79,14 @@ class Change:
 def read_baseline(path: Path) -> Report:
     """An earlier `edgekd profile --json`; raises ConfigError when it is something else, damaged or newer."""
     hint = "give one made with edgekd profile --json, or with --report NAME.json"
-    try:
-        found = runs.read_json(path, ConfigError)
-    except ConfigError as error:
-        raise ConfigError(error.problem, hint) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: cannot be read as JSON (nested too deeply)", hint) from error
+    found = read_json(path, ConfigError, hint, pipe=True)
     if found.get("kind") != KIND:
         raise ConfigError(f"{path}: not a report of edgekd profile (its kind is {found.get('kind')!r})", hint)
     if found.get("format") != FORMAT:
         raise ConfigError(
             f"{path}: report format {found.get('format')}, this edgekd reads {FORMAT}", "measure the baseline again"
         )
-    problem = fault(found, _FORM)
-    if problem:
-        raise ConfigError(f"{path}: in this report, {problem}", "the file was changed: measure the baseline again")
+    check(found, _Report, f"{path}: in this report,", ConfigError, "the file was changed: measure the baseline again")
     return found
 
 

@@ -2,32 +2,35 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from edgekd.errors import CheckpointError
-from edgekd.profiling.forms import COUNT, NOTHING, NUMBER, POSITIVE, SHARE, TABLE, TEXT, fault
+from edgekd.manifest import Channels, ClassNames, Side
+from edgekd.values import Count, Limits, Positive, Share, check
 
 FORMAT = 1
 """Version of the metadata that this edgekd reads."""
 
 Record = dict[str, Any]
 
-_FORMS: Record = {
-    "format": COUNT,
-    "model": TEXT,
-    "classes": [TEXT],
-    "channels": COUNT,
-    "input_size": COUNT,
-    "canvas": COUNT,
-    "mean": [NUMBER],
-    "std": [POSITIVE],
-    "params": COUNT,
-    "macs": COUNT,
-    "top1": SHARE,
-    "train_seconds": NUMBER,
-    "parents": TABLE,
-}
-"""Any of these may be missing or null: it is then not known."""
+
+class _Record(TypedDict, total=False):
+    """Any of these may be missing or null: it is then not known."""
+
+    format: Count | None
+    model: str | None
+    classes: ClassNames | None
+    channels: Channels | None
+    input_size: Side | None
+    canvas: Side | None
+    mean: Annotated[list[float], Limits(1)] | None
+    std: Annotated[list[Positive], Limits(1)] | None
+    params: Count | None
+    macs: Count | None
+    top1: Share | None
+    train_seconds: float | None
+    parents: dict[str, Any] | None
+
 
 PREPROCESSING = ("classes", "canvas", "channels", "input_size", "mean", "std")
 """What a file must say of itself so that image files can be fed to it."""
@@ -41,10 +44,9 @@ def read_record(text: str, path: Path) -> Record:
         raise CheckpointError(
             f"{path}: its metadata `edgekd` is no JSON ({error})", "the file was changed: export it again"
         ) from error
-    forms = {key: (form, NOTHING) for key, form in _FORMS.items() if isinstance(record, dict) and key in record}
-    problem = fault(record, forms)
-    if problem:
-        raise CheckpointError(f"{path}: in its metadata `edgekd`, {problem}", "the file was changed: export it again")
+    check(
+        record, _Record, f"{path}: in its metadata `edgekd`,", CheckpointError, "the file was changed: export it again"
+    )
     found: Record = {key: value for key, value in record.items() if value is not None}
     if found.get("format", FORMAT) > FORMAT:
         raise CheckpointError(

@@ -22,8 +22,9 @@ from edgekd.config import Fit
 from edgekd.errors import CheckpointError, Interrupted
 from edgekd.images.imageset import Split
 from edgekd.models.network import Network
+from edgekd.reading import read_lines
 from edgekd.report import Cell, Progress, Reporter, Silent
-from edgekd.runs import Run, append_line, read_lines, rewrite_lines
+from edgekd.runs import Run, append_line, rewrite_lines
 from edgekd.training.checksums import check_summed, summed
 from edgekd.training.distributed import Agreement, RankLost, everyone
 from edgekd.training.evaluate import Score, evaluate_together
@@ -288,4 +289,6 @@ class Keeper:
     def _keep_lines(self) -> None:
         """Drop what metrics.jsonl says of steps that will be done again."""
         if self.ranks.is_first:
-            rewrite_lines(self.run.metrics, [row for row in read_lines(self.run.metrics) if row["step"] <= self.step])
+            rows = read_lines(self.run.metrics, CheckpointError)
+            kept = [row for row in rows if isinstance(row.get("step"), int) and row["step"] <= self.step]
+            rewrite_lines(self.run.metrics, kept)

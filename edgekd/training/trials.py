@@ -14,7 +14,8 @@ from edgekd.data.batch import Batch
 from edgekd.errors import BadInput, DataError
 from edgekd.images.space import cache_root
 from edgekd.models.network import Network
-from edgekd.runs import read_json, write_json
+from edgekd.reading import read_json
+from edgekd.runs import write_json
 
 NAME = "formats.json"
 """In edgekd's cache folder; removing the file has everything measured anew."""

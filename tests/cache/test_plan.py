@@ -5,7 +5,8 @@ import pytest
 
 from edgekd.cache.plan import BATCHES_PER_SHARD, FORMAT, SHARD_BYTES, Plan, read_plan
 from edgekd.errors import CacheError
-from edgekd.runs import read_json, write_json
+from edgekd.reading import read_json
+from edgekd.runs import write_json
 
 Planned = Callable[..., Plan]
 

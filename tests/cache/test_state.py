@@ -80,7 +80,7 @@ def test_shares_are_read_from_the_log(cache: Path) -> None:
 
 def test_a_manifest_that_does_not_fit_is_no_state(cache: Path) -> None:
     (cache / "manifest.json").write_text("{}")
-    with pytest.raises(CacheError, match="do not belong together"):
+    with pytest.raises(CacheError, match="plan is missing"):
         read_state(cache)
 
 

@@ -11,7 +11,8 @@ from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.store import all_shards, cache_names, find_cache, missing_shards, open_cache, seal, shards_of
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
-from edgekd.runs import read_json, write_json
+from edgekd.reading import read_json
+from edgekd.runs import write_json
 
 EVERY = np.arange(70, dtype=np.int64)
 Planned = Callable[..., Plan]
@@ -103,10 +104,20 @@ def test_a_missing_shard_is_named(cache: Path, plan: Plan) -> None:
         open_cache(cache).logits(0, EVERY)
 
 
-@pytest.mark.parametrize("change", [{"plan": "other"}, {"parts": ["x"]}, {"parts": []}, {"views": None}, {"views": 0}])
-def test_a_manifest_of_something_else_is_caught(cache: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"plan": "other"}, "do not belong together"),
+        ({"parts": ["x"]}, "do not belong together"),
+        ({"parts": []}, "parts is .., not a list of at least 1"),
+        ({"views": None}, "views is null, not a whole number"),
+        ({"views": 0}, "views is 0, not a number from 1 to 10,000"),
+        ({"views": 4 * 10**18}, "views is 4000000000000000000, not a number from 1 to 10,000"),
+    ],
+)
+def test_a_manifest_of_something_else_is_caught(cache: Path, change: dict[str, object], words: str) -> None:
     write_json(cache / "manifest.json", read_json(cache / "manifest.json", CacheError) | change)
-    with pytest.raises(CacheError, match="do not belong together"):
+    with pytest.raises(CacheError, match=words):
         open_cache(cache)
 
 

@@ -39,9 +39,9 @@ def test_one_file_serves_a_chain(tmp_path: Path) -> None:
         ("alhpa = 0.5", "alhpa"),
         ("given = ['alpha']", "unknown key 'given'"),
         ("[distill]\nmodel = 'x'", r"\[distill\]: unknown key 'model'"),
-        ("epochs = 'many'", "not int"),
-        ("flip = 1", "not bool"),
-        ("epochs = true", "not int"),
+        ("epochs = 'many'", "not a whole number"),
+        ("flip = 1", "not true or false"),
+        ("epochs = true", "not a whole number"),
         ("epochs =", "TOML"),
     ],
 )

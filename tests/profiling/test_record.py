@@ -25,7 +25,7 @@ def test_what_is_missing_or_null_is_not_known() -> None:
     [
         ("{", "is no JSON"),
         ("[" * 100_000, "is no JSON"),
-        ("[1]", r"it is \[1\], not an object"),
+        ("[1]", r"it is \[1\], not a table"),
         ('{"classes": "cat"}', "classes is 'cat'"),
         ('{"classes": [1]}', r"classes\[0\] is 1"),
         ('{"std": [0]}', r"std\[0\] is 0, not a number above 0"),
