@@ -77,7 +77,7 @@ def test_the_first_fault_is_named_with_its_place(value: object, words: str) -> N
         (int | None, ["x"]),
     ],
 )
-def test_every_kind_refuses_other_values(hint: Any, wrong: list[object]) -> None:
+def test_every_kind_refuses_other_values(hint: object, wrong: list[object]) -> None:
     for value in wrong:
         with pytest.raises(Unfit):
             convert(value, hint, "x")

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgekd.errors import CheckpointError
-from edgekd.runs import Run, atomic, file_sum, read_json, write_json
+from edgekd.reading import read_json
+from edgekd.runs import Run, atomic, file_sum, write_json
 
 
 def _place(run: Run) -> Path:
