@@ -19,6 +19,7 @@ from turns import in_turns, timed
 
 from edgekd.cache.plan import read_plan
 from edgekd.cache.store import LogitCache
+from edgekd.compute.formats import Format
 from edgekd.config import CacheLogits, Data, Distill, TrainTeacher
 from edgekd.data.loader import Batches, view_in_order
 from edgekd.data.sources import open_data
@@ -29,12 +30,11 @@ from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
 from edgekd.objectives import Distillation, Supervised
 from edgekd.recipes import train_teacher
-from edgekd.recipes.filling import Filled, fill
-from edgekd.recipes.known_teacher import KnownTeacher, from_run
 from edgekd.report import Progress, Silent
 from edgekd.runs import Run
-from edgekd.teachers import Cached
-from edgekd.training.formats import Format
+from edgekd.teachers.cache_pass import Filled, fill
+from edgekd.teachers.source import KnownTeacher, from_run
+from edgekd.teachers.teacher import Cached
 from edgekd.training.settings import format_of, settle, settle_format, settle_views, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 

@@ -13,10 +13,10 @@ from record import options, publish, vectors
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from edgekd.compute.formats import Format
 from edgekd.config import Data
 from edgekd.images.sources import open_images
 from edgekd.report import Silent
-from edgekd.training.formats import Format
 
 MODELS = "custom-student,custom-teacher-6,resnet8,resnet9,tiny-cnn,deit_tiny,mobilenetv3_small@64"
 KINDS = {

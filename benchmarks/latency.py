@@ -11,9 +11,9 @@ from record import options, publish, ratio
 
 from edgekd.exporting.onnx import write_onnx
 from edgekd.models.build import build
-from edgekd.profiling.child import environment
-from edgekd.profiling.measuring import Setting, Subject, measure
-from edgekd.profiling.modelfile import read_model
+from edgekd.profiling.measure.measuring import Setting, Subject, measure
+from edgekd.profiling.measure.process import environment
+from edgekd.runtimes.onnx_file import read_model
 
 BARE = """
 import sys, time

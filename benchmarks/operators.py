@@ -10,9 +10,9 @@ from latency import exported
 from record import publish
 
 from edgekd.config import Profile
-from edgekd.profiling.inspection import inspect_subject
-from edgekd.profiling.measuring import Setting, Subject, measure
-from edgekd.profiling.modelfile import read_model
+from edgekd.profiling.measure.inspection import inspect_subject
+from edgekd.profiling.measure.measuring import Setting, Subject, measure
+from edgekd.runtimes.onnx_file import read_model
 
 MODELS = ("custom-student", "custom-teacher-4", "custom-teacher-6", "custom-teacher-8")
 SIDE, BATCH = 32, 100

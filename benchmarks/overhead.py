@@ -18,6 +18,8 @@ from rich.console import Console as RichConsole
 from turns import in_turns
 
 from edgekd.cli.console import Console
+from edgekd.compute.evaluate import evaluate
+from edgekd.compute.formats import Format, device_of
 from edgekd.config import Data, TrainTeacher
 from edgekd.data.loader import Batches
 from edgekd.images.imageset import ImageData
@@ -27,8 +29,6 @@ from edgekd.models.defaults import recipe_for
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
 from edgekd.runs import Run
-from edgekd.training.evaluate import evaluate
-from edgekd.training.formats import Format, device_of
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.schedule import one_cycle

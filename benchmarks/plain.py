@@ -28,17 +28,17 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from turns import in_turns, timed
 
+from edgekd.compute.fast_layers import DepthwiseConv2d, Dropout, GlobalPool, PointwiseConv2d
+from edgekd.compute.formats import Format, device_of
 from edgekd.config import Data, TrainTeacher
 from edgekd.data.loader import Batches
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
-from edgekd.models.fast_layers import DepthwiseConv2d, Dropout, GlobalPool, PointwiseConv2d
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
-from edgekd.training.formats import Format, device_of
 from edgekd.training.settings import format_of, settle, settle_format, view_recipe
 from edgekd.training.update import LayerRate, Update, make_optimizer
 

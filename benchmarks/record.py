@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import edgekd
-from edgekd.profiling.quantiles import ratio_interval
+from edgekd.profiling.measure.quantiles import ratio_interval
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = ("torch", "torchvision", "timm", "torchdistill", "numpy", "safetensors", "onnxruntime", "typer")

@@ -10,7 +10,7 @@ from edgekd.data.batch import Batch
 from edgekd.images.imageset import UNLABELLED
 from edgekd.methods.contract import Method, View
 from edgekd.models.network import Network
-from edgekd.teachers import Teacher
+from edgekd.teachers.teacher import Teacher
 
 
 def cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:

@@ -16,9 +16,9 @@ from edgekd.config import CacheLogits, Distill
 from edgekd.data.loader import make_batch
 from edgekd.data.sources import open_data
 from edgekd.recipes import cache_logits, distill
-from edgekd.recipes.parents import load_network
 from edgekd.report import Progress, Silent
 from edgekd.runs import Run
+from edgekd.teachers.resolve import load_network
 from edgekd.training.settings import view_recipe
 
 

@@ -203,7 +203,7 @@ def _may_speak() -> bool:
     # torchrun ends all processes when the first one has failed; the one that speaks must not be cut off.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
-    return bool(importlib.import_module("edgekd.training.distributed").may_speak())
+    return bool(importlib.import_module("edgekd.compute.distributed").may_speak())
 
 
 def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd.data.batch import Batch
-from edgekd.images.counter import random_bits
 from edgekd.images.imageset import Split
-from edgekd.images.mixture import mix, own_share
-from edgekd.images.views import ViewRecipe
+from edgekd.images.views.counter import random_bits
+from edgekd.images.views.mixture import mix, own_share
+from edgekd.images.views.recipe import ViewRecipe
 
 ORDER = 2
 """Version of the order of images; to be raised when `epoch_order` or the making of batches from it changes."""

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgekd.exporting.parity import BATCH, Parity, difference
-from edgekd.profiling.child import Child
-from edgekd.profiling.measuring import Setting
-from edgekd.profiling.session import QUIET
+from edgekd.profiling.measure.measuring import Setting
+from edgekd.profiling.measure.process import Child
 from edgekd.quantization.calibration import Calibrator, Quantised, Recipe
 from edgekd.quantization.graph import Graph
 from edgekd.quantization.grid import Array
@@ -29,6 +28,7 @@ from edgekd.quantization.sensitivity import (
     worst_for_time,
 )
 from edgekd.quantization.shrinking import shrink
+from edgekd.runtimes.session import QUIET
 
 KEY = "edgekd"
 """The metadata entry that holds everything as one JSON object."""
@@ -102,7 +102,10 @@ def find_costs(
 
 
 def _times(model: ModelProto, graph: Graph, setting: Setting) -> dict[str, float]:
-    with TemporaryDirectory(prefix="edgekd-layers-") as folder, Child("edgekd.profiling.inspector") as child:
+    with (
+        TemporaryDirectory(prefix="edgekd-layers-") as folder,
+        Child("edgekd.profiling.measure.inspection_process") as child,
+    ):
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
         shape = {"kind": "operators", "path": str(path), "sample": None}

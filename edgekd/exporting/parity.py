@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgekd.cores import available_cores
 from edgekd.errors import CheckFailed
 from edgekd.images.imageset import UNLABELLED
-from edgekd.profiling.session import open_session, plain_words
+from edgekd.runtimes.session import open_session, plain_words
 
 BATCH = 64
 SPREAD = 1e-5

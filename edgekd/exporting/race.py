@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd.profiling.measuring import Setting, measure
-from edgekd.profiling.quantiles import ratio_interval
-from edgekd.profiling.subjects import open_subject
+from edgekd.profiling.measure.measuring import Setting, measure
+from edgekd.profiling.measure.quantiles import ratio_interval
+from edgekd.profiling.model_files import open_subject
 
 FASTER = 1.02
 """A file is faster where the lower bound of its paired speed-up is at least this."""

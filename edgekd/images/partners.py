@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.images.counter import below
+from edgekd.images.views.counter import below
 
 
 class Partners:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgekd.config import Data
 from edgekd.errors import DataError
-from edgekd.images import scenes
+from edgekd.images import shape_drawing as scenes
 from edgekd.images.assembly import Part, Source
 from edgekd.images.decoded import write_array
 from edgekd.images.decoder import Form, threads

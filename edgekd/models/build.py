@@ -7,11 +7,11 @@ from typing import Any, Literal
 from timm.models import group_parameters
 from torch import Tensor, nn
 
+from edgekd.compute.fast_layers import with_fast_layers
 from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models import timm_nets
-from edgekd.models.fast_layers import with_fast_layers
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Images, Network, Spec
 from edgekd.models.ownfile import build_own, own_sum

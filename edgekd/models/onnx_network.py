@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from edgekd.errors import CheckpointError
 from edgekd.models.network import Images, Network, Spec
-from edgekd.profiling.modelfile import read_model
-from edgekd.profiling.session import open_session, plain_words
 from edgekd.report import Reporter
+from edgekd.runtimes.onnx_file import read_model
+from edgekd.runtimes.session import open_session, plain_words
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation, 0-1, that a file from elsewhere is taken to expect."""

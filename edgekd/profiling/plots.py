@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from edgekd.profiling.comparison import top1_of
+from edgekd.profiling.judge.comparison import top1_of
 
 ROOM = 1.3
 """The rightmost name needs some."""

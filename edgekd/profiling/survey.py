@@ -9,17 +9,17 @@ from typing import Any
 
 from edgekd import __version__
 from edgekd.config import Profile
-from edgekd.profiling.baseline import FORMAT, KIND, partner, read_baseline, rival
-from edgekd.profiling.budget import judge, latency_bound, passed
-from edgekd.profiling.comparison import compare, pick_winner
-from edgekd.profiling.conditions import explain, read_conditions
-from edgekd.profiling.devices import Device, find_device
-from edgekd.profiling.host import elsewhere, read_host
-from edgekd.profiling.identity import identify
-from edgekd.profiling.inspection import inspect_subject
-from edgekd.profiling.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
-from edgekd.profiling.plan import Plan, make_plan
-from edgekd.profiling.subjects import find_images, find_subjects
+from edgekd.profiling.device.conditions import explain, read_conditions
+from edgekd.profiling.device.host import elsewhere, read_host
+from edgekd.profiling.device.identity import identify
+from edgekd.profiling.device.profiles import Device, find_device
+from edgekd.profiling.judge.baseline import FORMAT, KIND, partner, read_baseline, rival
+from edgekd.profiling.judge.budget import judge, latency_bound, passed
+from edgekd.profiling.judge.comparison import compare, pick_winner
+from edgekd.profiling.measure.inspection import inspect_subject
+from edgekd.profiling.measure.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
+from edgekd.profiling.measure.plan import Plan, make_plan
+from edgekd.profiling.model_files import find_images, find_subjects
 from edgekd.report import Reporter
 
 Found = dict[tuple[str, Setting], Measured]

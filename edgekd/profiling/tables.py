@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from edgekd.profiling.budget import Check
-from edgekd.profiling.comparison import top1_of
-from edgekd.profiling.measuring import in_words
-from edgekd.profiling.quantiles import runs_needed
+from edgekd.profiling.judge.budget import Check
+from edgekd.profiling.judge.comparison import top1_of
+from edgekd.profiling.measure.measuring import in_words
+from edgekd.profiling.measure.quantiles import runs_needed
 from edgekd.report import Cell, Table
 
 Report = dict[str, Any]

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime
 
-from edgekd.profiling.session import open_session
+from edgekd.runtimes.session import open_session
 
 IN_INT8 = {"QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 IN_FLOAT = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "NhwcFusedConv"}

@@ -10,8 +10,8 @@ import onnxruntime
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edgekd.errors import CheckpointError
-from edgekd.profiling.session import open_session, plain_words
 from edgekd.quantization.grid import Array
+from edgekd.runtimes.session import open_session, plain_words
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 """Operators with weights."""

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from edgekd.errors import CheckpointError
-from edgekd.profiling.session import QUIET, plain_words
 from edgekd.quantization.graph import Graph
 from edgekd.quantization.grid import Array
+from edgekd.runtimes.session import QUIET, plain_words
 
 Method = Literal["minmax", "percentile", "entropy", "mse"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy", "mse")

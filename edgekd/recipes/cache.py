@@ -4,18 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgekd.cache.merging import merge
 from edgekd.cache.plan import Plan
 from edgekd.cache.state import read_state
+from edgekd.cache.status import tell_status
 from edgekd.cache.store import cache_names, find_cache
 from edgekd.config import Caches
 from edgekd.errors import CacheError, UsageError
-from edgekd.recipes.cache_info import tell_all
 from edgekd.recipes.cache_logits import size_bytes
-from edgekd.recipes.cache_status import tell_status
-from edgekd.recipes.merging import merge
-from edgekd.recipes.verifying import verify
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runs import clear
+from edgekd.teachers.cache_info import tell_all
+from edgekd.teachers.verification import verify
 
 OWN_FILES = ("plan.json", "manifest.json", "log.jsonl", "parts", "view-[0-9][0-9][0-9][0-9]*", ".*.part")
 """What may lie in a cache's folder; anything else keeps it from being removed."""

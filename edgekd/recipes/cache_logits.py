@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.cache.store import LogitCache
+from edgekd.compute.distributed import everyone
 from edgekd.config import CacheLogits
 from edgekd.images.imageset import ImageData
-from edgekd.recipes.filling import Purpose, fill
-from edgekd.recipes.importing import import_logits
-from edgekd.recipes.parents import teacher_and_data
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import check_writable, plain_name
-from edgekd.training.distributed import everyone
+from edgekd.teachers.cache_import import import_logits
+from edgekd.teachers.cache_pass import Purpose, fill
+from edgekd.teachers.resolve import teacher_and_data
 
 ROWS = 8_192
 """Rows compared with the labels at once."""

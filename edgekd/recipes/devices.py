@@ -7,11 +7,11 @@ from typing import Any
 from edgekd import runs
 from edgekd.config import Devices
 from edgekd.errors import UsageError
-from edgekd.profiling.budget import Limits
-from edgekd.profiling.devices import Device, find_device, names
-from edgekd.profiling.host import read_host
-from edgekd.profiling.identity import identify
-from edgekd.profiling.probing import name_of_host, profile_of_host
+from edgekd.profiling.device.host import read_host
+from edgekd.profiling.device.identity import identify
+from edgekd.profiling.device.own_profile import name_of_host, profile_of_host
+from edgekd.profiling.device.profiles import Device, find_device, names
+from edgekd.profiling.judge.budget import Limits
 from edgekd.profiling.tables import whole
 from edgekd.report import Cell, Reporter, Result, Table
 

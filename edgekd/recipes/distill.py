@@ -12,14 +12,14 @@ from edgekd.methods.loading import check_needs, load_method
 from edgekd.models.defaults import recipe_for
 from edgekd.models.names import resolve
 from edgekd.objectives import Distillation
-from edgekd.recipes.continuing import go_on, is_finished
-from edgekd.recipes.dry_run import dry_run
-from edgekd.recipes.parents import find_teacher, onnx_name
-from edgekd.recipes.scene import build_student
-from edgekd.recipes.teaching import caches_of, make_ready
+from edgekd.recipes.dry_run.estimate import dry_run
+from edgekd.recipes.dry_run.starting_point import build_student
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
+from edgekd.teachers.preparation import caches_of, make_ready
+from edgekd.teachers.resolve import find_teacher, onnx_name
 from edgekd.training.claim import claim
+from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate

@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
+from edgekd.compute.evaluate import evaluate
+from edgekd.compute.formats import Format, device_of
 from edgekd.config import Evaluate
 from edgekd.data.sources import open_data
 from edgekd.declaration import fill_defaults
-from edgekd.recipes.evaluate_onnx import complete, judge
-from edgekd.recipes.parents import check_classes, inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result, Table
-from edgekd.training.evaluate import evaluate
-from edgekd.training.formats import Format, device_of
+from edgekd.runtimes.evaluation import complete, judge
+from edgekd.teachers.resolve import check_classes, inherit_data, load_network, student_run
 
 
 def run(config: Evaluate, report: Reporter) -> Result:

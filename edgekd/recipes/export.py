@@ -18,13 +18,13 @@ from edgekd.exporting.parity import check, compare, reject
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
 from edgekd.models.onnx_network import open_onnx, rebuild_onnx
-from edgekd.profiling.modelfile import read_model
-from edgekd.profiling.subjects import sample_of
+from edgekd.profiling.model_files import sample_of
 from edgekd.recipes.export_variants import Source, write_variants
-from edgekd.recipes.known_teacher import ONNX
-from edgekd.recipes.parents import check_classes, inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
+from edgekd.runtimes.onnx_file import read_model
+from edgekd.teachers.resolve import check_classes, inherit_data, load_network, student_run
+from edgekd.teachers.source import ONNX
 
 FORMAT = 1
 """Version of the ONNX metadata."""

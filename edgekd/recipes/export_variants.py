@@ -27,11 +27,11 @@ from edgekd.exporting.int8 import (
 from edgekd.exporting.parity import BATCH, Parity, answers, check_rounded, compare, reject
 from edgekd.exporting.race import Choice, Timed, as_dict, choose, race
 from edgekd.images.imageset import UNLABELLED, ImageData, Split
-from edgekd.profiling.devices import Device, find_device
-from edgekd.profiling.host import read_host
-from edgekd.profiling.identity import identify
-from edgekd.profiling.measuring import Setting
-from edgekd.profiling.subjects import sample_of
+from edgekd.profiling.device.host import read_host
+from edgekd.profiling.device.identity import identify
+from edgekd.profiling.device.profiles import Device, find_device
+from edgekd.profiling.measure.measuring import Setting
+from edgekd.profiling.model_files import sample_of
 from edgekd.quantization.calibration import Calibrator
 from edgekd.quantization.fusions import count_fused
 from edgekd.quantization.graph import Graph, read_graph

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from edgekd.compute.distributed import everyone
 from edgekd.config import Finetune
 from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict
@@ -12,12 +13,11 @@ from edgekd.models.build import layer_groups, swap_head
 from edgekd.models.defaults import Recipe, recipe_for
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
-from edgekd.recipes.continuing import go_on, is_finished
-from edgekd.recipes.parents import inherit_data, load_network, student_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name
+from edgekd.teachers.resolve import inherit_data, load_network, student_run
 from edgekd.training.claim import claim
-from edgekd.training.distributed import everyone
+from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from edgekd.config import Predict
 from edgekd.ranks import own_cores
-from edgekd.recipes.parents import load_network, student_run
-from edgekd.recipes.predicting import Predictor, predict
 from edgekd.report import Reporter, Result
+from edgekd.runtimes.prediction import Predictor, predict
+from edgekd.teachers.resolve import load_network, student_run
 
 
 def run(config: Predict, report: Reporter) -> Result:

@@ -5,7 +5,7 @@ from typing import Any
 from edgekd.config import Profile
 from edgekd.errors import CheckFailed
 from edgekd.profiling.documents import check_target, write_document
-from edgekd.profiling.remote import survey_remotely
+from edgekd.profiling.remote.ssh import survey_remotely
 from edgekd.profiling.survey import survey
 from edgekd.profiling.tables import lines_of, misses, tables_of
 from edgekd.report import Reporter, Result

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from edgekd.compute.distributed import everyone
 from edgekd.config import TrainTeacher
 from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict
@@ -14,11 +15,10 @@ from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
 from edgekd.objectives import Supervised
-from edgekd.recipes.continuing import go_on, is_finished
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name, file_sum, slug
 from edgekd.training.claim import claim
-from edgekd.training.distributed import everyone
+from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate

@@ -2,11 +2,11 @@
 
 import torch
 
+from edgekd.compute.formats import Format, measure_step
 from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
-from edgekd.training.formats import Format, measure_step
 from edgekd.training.schedule import GROWTH, size_share
 from edgekd.training.settings import training_step
 from edgekd.training.update import Objective

@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from edgekd.compute.distributed import Agreement, RankLost, everyone
+from edgekd.compute.evaluate import Score, evaluate_together
 from edgekd.config import Fit
 from edgekd.errors import CheckpointError, Interrupted
 from edgekd.images.imageset import Split
@@ -26,8 +28,6 @@ from edgekd.reading import read_lines
 from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, rewrite_lines
 from edgekd.training.checksums import check_summed, summed
-from edgekd.training.distributed import Agreement, RankLost, everyone
-from edgekd.training.evaluate import Score, evaluate_together
 from edgekd.training.update import Update
 
 SECONDS_BETWEEN_SAVES = 300.0

@@ -11,6 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgekd.compute.distributed import RankLost, Ranks, everyone
+from edgekd.compute.evaluate import evaluate_together
+from edgekd.compute.formats import Format, device_of, measure_step
+from edgekd.compute.norms import share_norms
 from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import ORDER, Batches
@@ -25,12 +29,8 @@ from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, clear, environment, file_sum
 from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
-from edgekd.training.distributed import RankLost, Ranks, everyone
-from edgekd.training.evaluate import evaluate_together
-from edgekd.training.formats import Format, device_of, measure_step
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
-from edgekd.training.norms import share_norms
 from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step, view_recipe
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 

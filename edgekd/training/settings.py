@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from edgekd.compute.choosing import choose_format, choose_threads
+from edgekd.compute.formats import Format, Step, measure_step, trial_batch
 from edgekd.config import Fit, Machine, Training, Views
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
-from edgekd.images.views import ViewRecipe
+from edgekd.images.views.recipe import ViewRecipe
 from edgekd.models.defaults import Recipe
 from edgekd.report import Reporter
-from edgekd.training.choosing import choose_format, choose_threads
-from edgekd.training.formats import Format, Step, measure_step, trial_batch
 from edgekd.training.schedule import seconds_of, work_share
 from edgekd.training.update import Objective
 

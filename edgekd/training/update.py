@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from edgekd.compute.distributed import Agreement, everyone, noticing_losses
+from edgekd.compute.formats import Format
 from edgekd.config import Fit
 from edgekd.data.batch import Batch
-from edgekd.images.counter import random_bits
+from edgekd.images.views.counter import random_bits
 from edgekd.models.build import ends_of, undecayed
 from edgekd.models.network import Network
 from edgekd.objectives import LABEL_PART, Distillation, Supervised, label_weight
-from edgekd.training.distributed import Agreement, everyone, noticing_losses
-from edgekd.training.formats import Format
 from edgekd.training.muon import Muon, is_matrix
 from edgekd.training.schedule import one_cycle, size_share
 

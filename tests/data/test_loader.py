@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, awaited, epoch_order, in_order, make_batch, view_in_order
-from edgekd.images.geometry import render
 from edgekd.images.imageset import Split
-from edgekd.images.mixture import mix, own_share
 from edgekd.images.partners import Roster
-from edgekd.images.views import ViewRecipe
+from edgekd.images.views.geometry import render
+from edgekd.images.views.mixture import mix, own_share
+from edgekd.images.views.recipe import ViewRecipe
 
 
 class Counted:

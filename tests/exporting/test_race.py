@@ -1,5 +1,5 @@
 from edgekd.exporting.race import Timed, choose
-from edgekd.profiling.measuring import Setting
+from edgekd.profiling.measure.measuring import Setting
 
 SETTING = Setting(1, 2, 0, 1, 50)
 FLOAT = Timed(1.0, 1.0, 1.0, 1.0)

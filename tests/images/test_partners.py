@@ -1,7 +1,7 @@
 import numpy as np
 
-from edgekd.images.counter import random_bits
 from edgekd.images.partners import Partners, Roster
+from edgekd.images.views.counter import random_bits
 
 
 def words(count: int, view: int = 0) -> np.ndarray:

@@ -24,7 +24,7 @@ def test_ten_even_classes() -> None:
 
 def test_the_second_start_draws_nothing(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_images(Data(), Silent())
-    monkeypatch.setattr("edgekd.images.scenes.draw", None)
+    monkeypatch.setattr("edgekd.images.shape_drawing.draw", None)
     again = open_images(Data(), Silent())
     assert again.fingerprint == first.fingerprint
     rows = np.arange(400)

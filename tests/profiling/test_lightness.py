@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.profiling.child import environment
-from edgekd.profiling.measuring import Setting, Subject, measure
-from edgekd.profiling.modelfile import read_model
+from edgekd.profiling.measure.measuring import Setting, Subject, measure
+from edgekd.profiling.measure.process import environment
+from edgekd.runtimes.onnx_file import read_model
 
 WITHOUT = """
 import sys

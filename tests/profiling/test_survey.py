@@ -12,7 +12,7 @@ from onnx import TensorProto
 from edgekd import runs
 from edgekd.config import Profile
 from edgekd.errors import CheckpointError, DataError
-from edgekd.profiling.conditions import THROTTLED
+from edgekd.profiling.device.conditions import THROTTLED
 from edgekd.profiling.survey import survey
 from edgekd.report import Silent
 

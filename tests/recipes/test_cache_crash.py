@@ -25,7 +25,7 @@ from edgekd.cache.plan import read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.cache.state import read_state
 from edgekd.cache.store import all_shards, open_cache
-from edgekd.recipes import planning
+from edgekd.teachers import cache_planning as planning
 
 NAME = "custom-student-pictures"
 VIEWS = 12

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from edgekd.cache.store import LogitCache
+from edgekd.compute.formats import Format
 from edgekd.config import CacheLogits, Data, Distill
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, view_in_order
@@ -17,13 +18,12 @@ from edgekd.methods.kd import Kd, Options
 from edgekd.models.build import build
 from edgekd.models.network import Network
 from edgekd.objectives import Distillation
-from edgekd.recipes.filling import Purpose, fill
-from edgekd.recipes.known_teacher import from_run
-from edgekd.recipes.parents import load_network
 from edgekd.report import Silent
 from edgekd.runs import Run
-from edgekd.teachers import Cached, Live, Teacher
-from edgekd.training.formats import Format
+from edgekd.teachers.cache_pass import Purpose, fill
+from edgekd.teachers.resolve import load_network
+from edgekd.teachers.source import from_run
+from edgekd.teachers.teacher import Cached, Live, Teacher
 from edgekd.training.settings import settle_views, view_recipe
 from edgekd.training.update import LayerRate, Update, make_optimizer
 

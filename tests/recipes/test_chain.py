@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 
 from edgekd.config import Evaluate
-from edgekd.profiling.predictor import open_predictor
-from edgekd.recipes.evaluate_onnx import complete
 from edgekd.runs import Run
+from edgekd.runtimes.evaluation import complete
+from edgekd.runtimes.predictor import open_predictor
 
 
 def manifest(place: Path, run: str) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from edgekd.cache.store import open_cache
 from edgekd.config import Data
 from edgekd.data.loader import view_in_order
 from edgekd.data.sources import open_data
-from edgekd.images.views import ViewRecipe
-from edgekd.recipes.parents import load_network
+from edgekd.images.views.recipe import ViewRecipe
 from edgekd.report import Silent
 from edgekd.runs import Run
+from edgekd.teachers.resolve import load_network
 
 TEACHER = "custom-student-pictures"
 
@@ -179,8 +179,8 @@ def test_what_a_topk_cache_would_lose_is_known_before_it_is_filled(
     assert called.code == 3 and "KD gradient" in called.err
     assert not (copy / "cache").exists() and not (copy / "runs" / "x").exists()
     # the store that many classes get
-    monkeypatch.setattr("edgekd.recipes.planning.default_store", lambda _: "topk")
-    monkeypatch.setattr("edgekd.recipes.planning.TOPK", 1)
+    monkeypatch.setattr("edgekd.teachers.cache_planning.default_store", lambda _: "topk")
+    monkeypatch.setattr("edgekd.teachers.cache_planning.TOPK", 1)
     called = cli(*options, "--name", "x")
     assert called.code == 0 and "store: u8" in called.err
     assert open_cache(copy / "cache" / TEACHER).plan.store == "u8"

@@ -11,7 +11,7 @@ from edgekd.data.loader import Batches
 from edgekd.declaration import as_dict, from_dict
 from edgekd.errors import UsageError
 from edgekd.images.imageset import Split
-from edgekd.images.views import ViewRecipe
+from edgekd.images.views.recipe import ViewRecipe
 from edgekd.models.defaults import RATES, recipe_for
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised

@@ -1,0 +1,1 @@
+"""How and where tensors are computed: number formats, threads, processes, fast layers, evaluation."""

@@ -1,0 +1,59 @@
+"""Accuracy and cross-entropy of a network over labelled images, in order and unvaried."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+
+from edgekd.compute.distributed import everyone
+from edgekd.compute.formats import Format
+from edgekd.data.loader import in_order
+from edgekd.images.imageset import UNLABELLED, Split
+from edgekd.models.network import Network
+from edgekd.report import Progress
+
+
+@dataclass(frozen=True)
+class Score:
+    """Top-1 accuracy (0-1), mean cross-entropy (nats) and how many labelled images they are over."""
+
+    top1: float
+    loss: float
+    count: int
+
+
+def logits_of(
+    network: Network, split: Split, batch_size: int, form: Format
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Logits [batch, classes] in float32 and targets [batch], batch by batch, in evaluation mode."""
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.inference_mode(), form.autocast(device):
+        for batch in in_order(split, batch_size):
+            moved = batch.to(device)
+            yield network(moved.canvas).float(), moved.target
+
+
+def evaluate(network: Network, split: Split, batch_size: int, form: Format, progress: Progress | None = None) -> Score:
+    """The score over the labelled images of a split."""
+    right, loss, count = 0, 0.0, 0
+    for logits, target in logits_of(network, split, batch_size, form):
+        right += int((logits.argmax(1) == target).sum())
+        loss += float(F.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="sum"))
+        count += int((target != UNLABELLED).sum())
+        if progress is not None:
+            progress.advance(len(target))
+    return Score(right / max(count, 1), loss / max(count, 1), count)
+
+
+def evaluate_together(network: Network, split: Split, batch_size: int, form: Format) -> Score:
+    """The same score, of which each rank works out a share; the network's statistics are the first rank's."""
+    ranks = everyone()
+    if ranks.world == 1:
+        return evaluate(network, split, batch_size, form)
+    ranks.share(network.buffers())
+    mine = slice(ranks.rank, None, ranks.world)
+    own = evaluate(network, replace(split, index=split.index[mine], targets=split.targets[mine]), batch_size, form)
+    right, loss, count = ranks.add([round(own.top1 * own.count), own.loss * own.count, own.count]).wait()
+    return Score(right / max(count, 1), loss / max(count, 1), int(count))

@@ -1,0 +1,1 @@
+"""Views of a canvas: augmentation as a pure function of (seed, view, index), in integers alone."""

@@ -1,0 +1,1 @@
+"""The board: device profiles, this machine, and what changes while it measures."""

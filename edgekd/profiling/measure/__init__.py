@@ -1,0 +1,1 @@
+"""Latency, memory, operators and accuracy, measured in child processes."""

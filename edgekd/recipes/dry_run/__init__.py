@@ -1,0 +1,1 @@
+"""`edgekd distill --dry-run`: what a distillation would take."""

@@ -1,0 +1,156 @@
+"""Student, teacher, data and cache as `edgekd distill` finds them, without making what is not there."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgekd.cache.alignment import number_images
+from edgekd.cache.fit import check_fit
+from edgekd.cache.listing import match, read_parts
+from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.state import views_to_have
+from edgekd.cache.store import all_shards, missing_shards
+from edgekd.cache.temperature import check_temperature
+from edgekd.config import Distill
+from edgekd.data.sources import open_data
+from edgekd.images.imageset import ImageData
+from edgekd.methods.contract import Method
+from edgekd.models.build import build, plan, rebuild
+from edgekd.models.names import OWN, is_file, resolve
+from edgekd.models.network import Network, Spec
+from edgekd.models.weights import apply_weights, build_for, load_weights
+from edgekd.report import Reporter
+from edgekd.runs import Run, slug
+from edgekd.teachers.preparation import caches_of, make_ready, newest_cache
+from edgekd.teachers.pretrained import adopted
+from edgekd.teachers.resolve import find_teacher, inherit_data_options, teacher_and_data
+from edgekd.teachers.source import ONNX, KnownTeacher
+from edgekd.teachers.teacher import Teacher
+from edgekd.training.session import describe_data
+from edgekd.training.settings import settle_views, view_recipe
+
+
+@dataclass(frozen=True)
+class KnownCache:
+    """A cache that fits, begun or whole: `views` it has or will have, `rows_left` to be asked of the teacher."""
+
+    folder: Path
+    plan: Plan
+    views: int
+    rows_left: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a distillation would start from.
+
+    `teacher` is None where it cannot be asked any more (or caches of several are), `stored` the caches named, open;
+    `missing` says in words what `distill` would have to get first.
+    """
+
+    teacher: KnownTeacher | None
+    data: ImageData
+    config: Distill
+    cache: KnownCache | None = None
+    stored: Teacher | None = None
+    missing: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The cache's, there or not."""
+        name = "" if self.teacher is None else self.teacher.name
+        return self.cache.folder if self.cache else self.config.caches / name
+
+    def network(self) -> Network | None:
+        """The teacher's network, with fresh weights where it has none here: they do not change the time."""
+        if self.teacher is None:
+            return None
+        if self.teacher.run is None or self.teacher.run.weights.is_file():
+            return self.teacher.network(self.config)
+        return rebuild(self.teacher.spec, self.config)
+
+
+def find_scene(config: Distill, method: Method, place: Run, report: Reporter) -> Scene:
+    """What `distill` would start from; raises what it would raise, but for a teacher that is not there yet."""
+    if config.cache:
+        return _of_caches(config, method, place, report)
+    found = find_teacher(config, report)
+    if isinstance(found, str):
+        data = open_data(config, report)
+        run = adopted(found, data, config)
+        if run is None:
+            return _of_name(found, config, data, report)
+        config, found = replace(config, teacher=str(run.path), teacher_weights=None), run
+    return _of_teacher(found, config, method, report)
+
+
+def _of_caches(config: Distill, method: Method, place: Run, report: Reporter) -> Scene:
+    """The caches named; their teachers need not be there any more."""
+    taught = make_ready(config, method, place, report)
+    folders = list(caches_of(config))
+    plan = read_plan(folders[0])
+    cache = KnownCache(folders[0], plan, taught.views or 1, 0)
+    known = plan.teacher
+    where = Path(known["place"])
+    can_ask = len(folders) == 1 and known["spec"] is not None and (where.suffix != ONNX or where.is_file())
+    spec = Spec.from_dict(known["spec"]) if can_ask else None
+    teacher = None if spec is None else KnownTeacher(known["name"], where, spec, known["sha256"])
+    return Scene(teacher, taught.data, taught.config, cache, taught.teacher)
+
+
+def _of_teacher(found: Run | Path, config: Distill, method: Method, report: Reporter) -> Scene:
+    """The teacher's cache is completed where it is begun; with --live none is looked for."""
+    kept = None if config.live else newest_cache(config, found)
+    if kept is not None:
+        config = inherit_data_options(config, read_plan(kept).data["options"], str(kept / "plan.json"))
+    teacher, data, config = teacher_and_data(config, report)
+    folder = kept or config.caches / teacher.name
+    if config.live or not (folder / "plan.json").is_file():
+        return Scene(teacher, data, config)
+    cache = _examine(folder, teacher, data, config)
+    temperature = getattr(method, "temperature", None)
+    if temperature is not None:
+        check_temperature(folder, cache.plan, temperature)
+    return Scene(teacher, data, settle_views(config, cache.plan.views), cache)
+
+
+def _examine(folder: Path, teacher: KnownTeacher, data: ImageData, config: Distill) -> KnownCache:
+    """What of a cache is there; raises CacheError when it does not fit."""
+    plan = read_plan(folder)
+    recipe = view_recipe(settle_views(config, plan.views))
+    check_fit(folder, plan, teacher.describe(), describe_data(data), recipe.describe())
+    parts = read_parts(folder)
+    new = len(match(folder, parts, data.listing).new)
+    if not new:
+        number_images(folder, plan, data)
+    views = views_to_have(folder, plan, config.views)
+    left = sum(map(len, missing_shards(folder, all_shards(plan, parts, views))))
+    return KnownCache(folder, plan, views, left + new * views)
+
+
+def _of_name(name: str, config: Distill, data: ImageData, report: Reporter) -> Scene:
+    """A teacher whose run is not made yet."""
+    spec, missing = _spec(name, data, config)
+    run = f"{slug(name)}-{data.name}"
+    report.warn(f"teacher {name}: {missing}; timed with fresh weights")
+    return Scene(KnownTeacher(run, config.runs / run, spec, ""), data, config, missing=missing)
+
+
+def _spec(name: str, data: ImageData, config: Distill) -> tuple[Spec, str]:
+    """What the teacher would be, and what it lacks."""
+    path = config.teacher_weights
+    if path is not None:
+        spec = build_for(name, data, load_weights(path), str(path), code=config).spec
+        return spec, f"a run would be made of {path} first"
+    if resolve(name) in OWN or is_file(resolve(name)):
+        return plan(name, data), f"there is no run of it: edgekd train-teacher --model {name}"
+    return plan(name, data, start="pretrained"), "there is no run of it: its pretrained weights would be fetched first"
+
+
+def build_student(config: Distill, data: ImageData) -> Network:
+    """The student, with the weights of --student-weights when they are given."""
+    if config.student_weights is None:
+        return build(config.student, data, input_size=config.input_size, code=config)
+    state, origin = load_weights(config.student_weights), str(config.student_weights)
+    network = build_for(config.student, data, state, origin, input_size=config.input_size, code=config)
+    apply_weights(network, state, origin)
+    return network

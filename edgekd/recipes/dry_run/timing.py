@@ -1,0 +1,182 @@
+"""A few real steps of what a distillation would do, timed: the student's, and the teacher's passes."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import repeat
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd.cache.columns import decode, default_store, encode
+from edgekd.cache.plan import Plan
+from edgekd.compute.formats import Format, device_of, trial_batch
+from edgekd.config import CacheLogits, Distill
+from edgekd.data.batch import Batch
+from edgekd.data.loader import Batches, in_order, view_in_order
+from edgekd.methods.contract import Method, Spec, View
+from edgekd.methods.loading import check_needs
+from edgekd.models.network import Network
+from edgekd.objectives import Distillation, Supervised
+from edgekd.recipes.dry_run.starting_point import Scene
+from edgekd.report import Reporter
+from edgekd.teachers.cache_planning import TOPK, new_plan
+from edgekd.teachers.source import KnownTeacher
+from edgekd.training.settings import format_of, settle_format, settle_time, settle_views, training_step, view_recipe
+from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
+
+WARM_UP = 2
+"""Steps that are not counted."""
+STEPS = 12
+SECONDS = 4.0
+"""After so long one counted step is enough."""
+
+
+class StandIn:
+    """Made-up logits, stored and decoded as a cache's are: what they say does not change the time."""
+
+    def __init__(self, classes: int, store: str, topk: int, rows: int) -> None:
+        self.store = store
+        self.spec = Spec(classes, frozenset({"logits:topk" if topk else "logits"}))
+        self.columns = encode(torch.randn(rows, classes), torch.zeros(rows, dtype=torch.int64), store, topk)
+
+    def __call__(self, batch: Batch) -> View:
+        """Logits [batch, classes] for up to `rows` images."""
+        columns = {name: value[: len(batch)] for name, value in self.columns.items()}
+        return View(logits=decode(columns, self.store, self.spec.classes).to(batch.canvas.device))
+
+
+@dataclass(frozen=True)
+class StudentPace:
+    """Seconds per image of a training step from a cache and on labels alone, and of validation."""
+
+    cached: float
+    plain: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class TeacherPace:
+    """What a cache of this teacher would be; seconds per image of filling it, and live beside a student's step."""
+
+    plan: Plan
+    filling: float
+    live: float
+
+
+def rehearse_student(
+    student: Network, scene: Scene, config: Distill, method: Method, report: Reporter
+) -> tuple[Distill, StudentPace]:
+    """Time the student; also gives the settled `config` with its number format."""
+    teacher = scene.stored or StandIn(len(scene.data.classes), *store_of(scene), config.batch_size or 1)
+    knows = Spec(len(scene.data.classes), frozenset({"logits"}))
+    check_needs(config.method, method, knows, teacher.spec)
+    method.bind(knows, teacher.spec)
+    smoothing = config.label_smoothing or 0.0
+    objective = Distillation(student, teacher, method, (config.alpha, smoothing)).to(device_of(config))
+    first = next(training_batches(scene, config)).pieces(config.accumulate)[0].to(student.offset.device)
+    config = settle_format(config, objective, first, report)
+    config = settle_time(config, objective, first, _batches(scene, config), len(scene.data.val), report)
+    cached = _training_pace(objective, scene, config)
+    plain = _training_pace(Supervised(student, smoothing), scene, config)
+    form, validation = format_of(config), in_order(scene.data.val, config.batch_size or 1)
+    return config, StudentPace(cached, plain, _forward_pace(student, form, validation))
+
+
+def store_of(scene: Scene) -> tuple[str, int]:
+    """How logits are or would be stored, and how many of a row with topk."""
+    if scene.cache is not None:
+        return scene.cache.plan.store, scene.cache.plan.topk
+    classes = len(scene.data.classes)
+    store = scene.config.store or default_store(classes)
+    return store, min(scene.config.topk or TOPK, classes) if store == "topk" else 0
+
+
+def rehearse_teacher(scene: Scene, config: Distill, report: Reporter) -> TeacherPace | None:
+    """Time the teacher: filling its cache as `cache-logits` does, and live as `--live` asks it; None without one."""
+    network = scene.network()
+    if network is None or scene.teacher is None:
+        return None
+    network = network.to(device_of(scene.config)).eval()
+    plan = scene.cache.plan if scene.cache else _new_plan(scene, scene.teacher, network, report)
+    everything, recipe = scene.data.everything, view_recipe(settle_views(scene.config, plan.views))
+    rows = np.arange(len(everything))
+    count = _count(network, next(view_in_order(everything, recipe, 1, plan.batch_size, rows)))
+    form = Format(plan.compute["precision"], plan.compute["memory_format"])
+    filling = _forward_pace(network, form, view_in_order(everything, recipe, 1, count, rows))
+    first = next(training_batches(scene, config))
+    device_of(config)
+    own = Format(config.precision, scene.teacher.layout)
+    live = _forward_pace(network, own, repeat(first.first(min(count, len(first)))))
+    return TeacherPace(plan, filling, live)
+
+
+def _new_plan(scene: Scene, teacher: KnownTeacher, network: Network, report: Reporter) -> Plan:
+    shared = {each.name for each in fields(CacheLogits)} & {each.name for each in fields(Distill)}
+    given = {name: getattr(scene.config, name) for name in shared - {"name", "overwrite", "batch_size"}}
+    # Dense, since measuring the error of topk has the teacher look at thousands of images.
+    options = CacheLogits(**given | {"store": "fp16", "topk": None})
+    plan, _ = new_plan(teacher, scene.data, teacher.settle(options), network, report)
+    store, topk = store_of(scene)
+    return replace(plan, store=store, topk=topk)
+
+
+def pace(step: Callable[[Batch], object], batches: Iterable[Batch]) -> float:
+    """Median seconds per image of `step`, the making of the batches included; `step` must wait for its device."""
+    times: list[float] = []
+    started = before = time.perf_counter()
+    for batch in batches:
+        step(batch)
+        now = time.perf_counter()
+        times.append((now - before) / len(batch))
+        before = now
+        if len(times) >= WARM_UP + STEPS or (len(times) > WARM_UP and now - started > SECONDS):
+            break
+    return median(times[WARM_UP:] or times)
+
+
+def training_batches(scene: Scene, config: Distill, batch_size: int | None = None) -> Iterator[Batch]:
+    """Batches from the second epoch on: the first may show the plain view, which costs less."""
+    batches = _batches(scene, config, batch_size)
+    return batches.starting_at(batches.steps_per_epoch)
+
+
+def _batches(scene: Scene, config: Distill, batch_size: int | None = None) -> Batches:
+    views = scene.cache.views if scene.cache else None
+    return Batches(scene.data.train, view_recipe(config), batch_size or config.batch_size or 1, config.seed, views)
+
+
+def _training_pace(objective: Objective, scene: Scene, config: Distill) -> float:
+    """Seconds per image of training with settled options; the objective's weights move."""
+    form = format_of(config)
+    update = Update(objective, make_optimizer(config, [LayerRate(list(objective.parameters()), 1.0)]), config, form)
+
+    first = next(training_batches(scene, config)).to(update.device)
+    count = len(trial_batch(objective, first, training_step(objective)))
+    form.apply(objective)
+    # at the learning rate and image size of the end: an upper limit where images grow on the way
+    return pace(lambda batch: _wait(update(batch, 1.0)), training_batches(scene, config, count))
+
+
+def _wait(parts: dict[str, Tensor]) -> list[float]:
+    return [part.item() for part in parts.values()]
+
+
+def _forward_pace(network: Network, form: Format, batches: Iterable[Batch]) -> float:
+    device = network.offset.device
+    form.apply(network.eval())
+    with torch.inference_mode(), form.autocast(device):
+        return pace(lambda batch: network(batch.canvas.to(device)).float().cpu(), batches)
+
+
+def _count(network: Network, first: Batch) -> int:
+    """Images of a pass that takes about a second, at most the whole batch."""
+
+    def forward(batch: Batch) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = network(batch.canvas.to(network.offset.device))
+            return logits.float().mean()
+
+    return len(trial_batch(network.eval(), first, forward))

@@ -1,0 +1,1 @@
+"""Deployed model files: described, opened and run; torch-free."""

@@ -1,0 +1,63 @@
+"""`edgekd evaluate` of an ONNX file: no torch unless the data needs it."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.config import Data, Evaluate
+from edgekd.declaration import fill_defaults
+from edgekd.errors import CheckpointError, UsageError
+from edgekd.images.imageset import ImageData
+from edgekd.images.sources import open_images
+from edgekd.report import Reporter, Result, Table
+from edgekd.runs import Run, same_data
+from edgekd.runtimes.predictor import open_predictor
+
+
+def run(config: Evaluate, report: Reporter) -> Result:
+    """Accuracy of an exported file on shapes or on a folder."""
+    config = complete(config)
+    return judge(config, open_images(config, report), report)
+
+
+def complete(config: Evaluate) -> Evaluate:
+    """The data options of the run that the file lies in, unless it is other data; the canvas is the file's own."""
+    path = Path(str(config.model))
+    record = open_predictor(str(path), 1).record
+    known = Run(path.parent).data_options()
+    if config.data is None and known is None:
+        raise UsageError(f"{path}: which images?", "give --data (the file does not lie in its run's folder)")
+    described: dict[str, Any] = {"canvas": record["canvas"], "channels": "1" if record["channels"] == 1 else "3"}
+    if known is not None and (config.data is None or same_data(config.data, known["data"])):
+        described = known | described
+    names = [each.name for each in fields(Data) if each.name in described]
+    return fill_defaults(config, described, str(path), names)
+
+
+def judge(config: Evaluate, data: ImageData, report: Reporter) -> Result:
+    """The closing table for these images."""
+    answer = open_predictor(str(config.model), config.threads)
+    if tuple(answer.record["classes"]) != data.classes:
+        raise CheckpointError(
+            f"{config.model}: knows other classes ({', '.join(answer.record['classes'][:3])}, ...) than {data.name}",
+            "give the data it was trained on",
+        )
+    split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
+    labelled = np.flatnonzero(split.targets >= 0)
+    right = 0
+    with report.stage("evaluating", len(labelled), "images") as progress:
+        for start in range(0, len(labelled), config.batch_size):
+            rows = labelled[start : start + config.batch_size]
+            found = answer.logits(split.pixels.gather(split.index[rows])).argmax(1)
+            right += int((found == split.targets[rows]).sum())
+            progress.advance(len(rows))
+    top1 = right / max(len(labelled), 1)
+    facts = {"model": config.model, "data": data.name, "split": config.split, "top1": top1, "count": len(labelled)}
+    rows_shown = [
+        ("model", config.model),
+        ("data", f"{data.name}, {config.split}, {len(labelled):,} images"),
+        ("accuracy", f"{top1:.2%}"),
+    ]
+    return Result(facts, (Table("edgekd evaluate", ("", ""), rows_shown),))

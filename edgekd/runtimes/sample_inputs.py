@@ -1,0 +1,198 @@
+"""What a session is fed while it is measured: the export's own samples, or made-up values that fit its inputs."""
+
+import re
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import CheckpointError
+from edgekd.runtimes.session import plain_words
+
+Feed = dict[str, NDArray[Any]]
+
+POOL_BYTES = 4_000_000
+"""Different inputs are made up to this size in all: they count in the process's memory."""
+
+MOST_FEEDS = 8
+SIDE = 224
+"""Made-up height and width where the model leaves them open."""
+
+LENGTH = 16
+"""Made-up size of any other open dimension."""
+
+SAMPLED = {"inputs": ("fiu", 2), "logits": ("f", 2), "labels": ("iu", 1)}
+"""The arrays of a sample: numpy's kinds of number, and the fewest dimensions."""
+
+DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(uint16)": np.uint16,
+    "tensor(int16)": np.int16,
+    "tensor(uint32)": np.uint32,
+    "tensor(int32)": np.int32,
+    "tensor(uint64)": np.uint64,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+
+
+def make_feeds(session: Any, batch: int, sample: Path | None, path: str) -> tuple[list[Feed], str]:  # noqa: ANN401
+    """Several feeds of `batch` rows to use in turn for the model at `path`, and words on where they come from.
+
+    Raises CheckpointError when an input is of a kind that cannot be made up, or its batch is fixed otherwise.
+    """
+    inputs = session.get_inputs()
+    dtypes = {each.name: _dtype(each, path) for each in inputs}
+    shapes = {each.name: input_shape(each, batch, path, is_first=each is inputs[0]) for each in inputs}
+    real = _sample(sample, shapes) if len(inputs) == 1 else None
+    if real is not None:
+        name = inputs[0].name
+        count = _count(real[0].nbytes * batch)
+        rows = [np.arange(start, start + batch) % len(real) for start in range(min(count, len(real)))]
+        return [{name: real[each].astype(dtypes[name])} for each in rows], f"{len(real)} real images"
+    size = sum(int(np.prod(shape)) * 4 for shape in shapes.values())
+    random = np.random.default_rng(0)
+    try:
+        feeds = [
+            {name: _made_up(random, dtypes[name], shape) for name, shape in shapes.items()} for _ in range(_count(size))
+        ]
+    except (MemoryError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: inputs {list(shapes.values())} do not fit in memory", "give a smaller --batch or model"
+        ) from error
+    return feeds, "made-up values"
+
+
+def _count(size: int) -> int:
+    return max(1, min(MOST_FEEDS, POOL_BYTES // max(size, 1)))
+
+
+def input_shape(given: Any, batch: int, path: str, *, is_first: bool) -> tuple[int, ...]:  # noqa: ANN401
+    """The shape an input gets: its own sizes where fixed, `batch` first, usual image sizes where open.
+
+    Raises CheckpointError when the first input's batch is fixed at another number, or an input is always empty.
+    """
+    shape = list(given.shape or [])
+    if not shape:
+        return ()
+    if 0 in shape:
+        raise CheckpointError(f"{path}: input {given.name} {shape} is always empty", "export it with sizes above 0")
+    if is_first and isinstance(shape[0], int) and shape[0] != batch:
+        raise CheckpointError(
+            f"{path}: input {given.name} {shape}: its batch is fixed at {shape[0]}, not {batch}",
+            f"give --batch {shape[0]}, or export the model with a dynamic batch",
+        )
+    channels_last = len(shape) == 4 and _is_channels(shape[3]) and not _is_channels(shape[1])
+    open_sizes = _image_sizes(channels_last) if len(shape) == 4 else [LENGTH] * len(shape)
+    open_sizes[0] = batch
+    return tuple(size if isinstance(size, int) and size > 0 else open_sizes[axis] for axis, size in enumerate(shape))
+
+
+def _is_channels(size: int | str | None) -> bool:
+    return size in (1, 3) or str(size).lower().startswith("c")
+
+
+def _image_sizes(channels_last: bool) -> list[int]:
+    return [1, SIDE, SIDE, 3] if channels_last else [1, 3, SIDE, SIDE]
+
+
+def _dtype(given: Any, path: str) -> Any:  # noqa: ANN401
+    if given.type not in DTYPES:
+        raise CheckpointError(
+            f"{path}: input {given.name} is {given.type}: no values can be made up for it",
+            "only tensors of numbers can be profiled: " + ", ".join(sorted(map(_short, DTYPES))),
+        )
+    return DTYPES[given.type]
+
+
+def _short(kind: str) -> str:
+    return re.sub(r"tensor\((.*)\)", r"\1", kind)
+
+
+def _made_up(random: np.random.Generator, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:  # noqa: ANN401
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return random.standard_normal(shape, dtype=np.float32).astype(kind, copy=False)
+    high = {"uint8": 256, "int8": 128}.get(kind.name, 2)
+    return random.integers(0, high, size=shape).astype(kind)
+
+
+def _sample(path: Path | None, shapes: dict[str, tuple[int, ...]]) -> NDArray[np.float32] | None:
+    """The sample's inputs `[k, ...]` when the file is there and they fit the model's one input."""
+    if path is None or not path.is_file():
+        return None
+    inputs = read_sample(path)["inputs"]
+    shape = next(iter(shapes.values()))
+    return inputs if len(inputs) and inputs.shape[1:] == shape[1:] else None
+
+
+def read_sample(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays `inputs`, `logits`, `labels` of an export's sample.npz.
+
+    Raises CheckpointError if it is torn, or its arrays cannot be a sample's.
+    """
+    try:
+        if not is_zipfile(path):
+            raise ValueError("it is no .npz archive")
+        # numpy leaves a file open that it opened itself and found torn
+        with path.open("rb") as stream, np.load(stream) as arrays:
+            found = {name: arrays[name] for name in SAMPLED if name in arrays}
+    except Exception as error:  # zipfile, zlib, numpy: each has its own
+        raise CheckpointError(f"{path}: cannot be read ({error})", "export the model again") from error
+    problem = _fault(found)
+    if problem:
+        raise CheckpointError(f"{path}: {problem}", "the file was changed: export the model again")
+    return found
+
+
+def _fault(arrays: dict[str, NDArray[Any]]) -> str | None:
+    """Words when these arrays are no images, their logits and their labels."""
+    missing = [name for name in SAMPLED if name not in arrays]
+    if missing:
+        return f"it has no {' and no '.join(missing)}"
+    for name, (kinds, dimensions) in SAMPLED.items():
+        array = arrays[name]
+        if array.dtype.kind not in kinds or array.ndim < dimensions or not len(array):
+            return f"its {name} are {array.dtype} {list(array.shape)}"
+        if not np.isfinite(array).all():
+            return f"its {name} are not all numbers"
+    counts = [len(arrays[name]) for name in SAMPLED]
+    return None if len(set(counts)) == 1 else "it has {} inputs, {} logits, {} labels".format(*counts)
+
+
+def logits_of(session: Any, inputs: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
+    """Logits [n, classes] of prepared images [n, ...]; a fixed batch is filled up by repeating the last one.
+
+    Raises CheckpointError naming `source` where the model does not take such images, or is no classifier.
+    """
+    fixed = session.get_inputs()[0].shape[0]
+    size = fixed if isinstance(fixed, int) and fixed > 0 else len(inputs)
+    found = []
+    for start in range(0, len(inputs), size):
+        part = inputs[start : start + size]
+        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+        found.append(_run(session, filled, source)[: len(part)])
+    return np.concatenate(found)
+
+
+def _run(session: Any, rows: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
+    given = session.get_inputs()[0]
+    kind = np.float16 if given.type == "tensor(float16)" else np.float32
+    try:
+        logits: NDArray[np.float32] = np.asarray(session.run(None, {given.name: rows.astype(kind)})[0], np.float32)
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        raise CheckpointError(
+            f"{source}: the model does not run on these {list(rows.shape)} inputs ({plain_words(error)})",
+            "the sample and the metadata must be of this model: export it again",
+        ) from error
+    if logits.ndim != 2:
+        raise CheckpointError(
+            f"{source}: the model answers with {list(logits.shape)}, not a row of logits each", "give a classifier"
+        )
+    return logits

@@ -1,0 +1,261 @@
+"""Filling a cache: planned once, checked against what is there, written shard by shard, sealed at the end."""
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from edgekd.cache.alignment import number_images
+from edgekd.cache.columns import encode
+from edgekd.cache.fit import check_fit, version_warning
+from edgekd.cache.listing import Part, match, read_parts
+from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.shards import Shard, write_shard
+from edgekd.cache.state import views_asked, views_to_have
+from edgekd.cache.store import LogitCache, all_shards, missing_shards, open_cache, read_manifest, seal
+from edgekd.cache.temperature import LIMIT, check_temperature, error_at
+from edgekd.compute.distributed import everyone
+from edgekd.compute.formats import Format, device_of
+from edgekd.config import CacheLogits, share_of
+from edgekd.data.batch import Batch
+from edgekd.data.loader import view_in_order
+from edgekd.declaration import flag
+from edgekd.errors import CacheError, CheckpointError, DataError, Interrupted
+from edgekd.images.imageset import ImageData
+from edgekd.models.network import Network
+from edgekd.models.taps import Taps
+from edgekd.ranks import own_cores
+from edgekd.report import Progress, Reporter
+from edgekd.runs import append_line, clear
+from edgekd.teachers.cache_planning import affordable_views, check_room, new_plan, tell_cost
+from edgekd.teachers.source import KnownTeacher
+from edgekd.training.session import describe_data
+from edgekd.training.settings import settle_views, view_recipe
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What filling gives: the folder, the cache unless shares of others are missing, the data numbered as in it."""
+
+    folder: Path
+    cache: LogitCache | None
+    data: ImageData
+    there: int
+    shards: int
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a cache is filled for: `epochs` bound the views left open, `temperature` what top-k may lose.
+
+    `is_own` when it is made for itself: the number format and batch size asked for are then the teacher's.
+    """
+
+    epochs: int | None = None
+    temperature: float | None = None
+    is_own: bool = False
+
+
+def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose) -> Filled:
+    """The teacher's cache for this data, written or completed where needed.
+
+    Raises CacheError when another cache is in its place, or when the disk has no room for it.
+    """
+    ranks = everyone()
+    config = teacher.settle(config)
+    if ranks.world > 1:
+        config = replace(config, threads=config.threads or own_cores())
+    folder = config.caches / (config.name or teacher.name)
+    with ranks.in_turn():
+        plan, network = _plan(folder, teacher, data, config, report, purpose)
+        parts, data = number_images(folder, plan, data)
+    if warning := version_warning(folder, plan):
+        report.warn(warning)
+    views = views_to_have(folder, plan, config.views)
+    shards = all_shards(plan, parts, views)
+    todo = missing_shards(folder, shards)
+    if not todo and _is_sealed(folder, plan, parts, views):
+        report.note(f"cache: {folder}, {views} views")
+        return Filled(folder, open_cache(folder), data, len(shards), len(shards))
+    check_room(folder, plan, sum(map(len, todo)))
+    rank, world = share_of(config.shard)
+    mine = set(shards[rank::world])
+    if ranks.is_first and views > max(plan.first_views, views_asked(folder)):
+        append_line(folder / "log.jsonl", {"views": views})
+    network = network or teacher.network(config).to(device_of(config)).eval()
+    work = _Work(folder, plan, tuple(shard for shard in todo if shard in mine))
+    _write(work, network, data, config, report)
+    ranks.wait()
+    left = missing_shards(folder, shards)
+    if left:
+        return Filled(folder, None, data, len(shards) - len(left), len(shards))
+    with ranks.in_turn():
+        if ranks.is_first:
+            seal(folder, plan, parts, views)
+    return Filled(folder, open_cache(folder), data, len(shards), len(shards))
+
+
+def _plan(
+    folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
+) -> tuple[Plan, Network | None]:
+    """The plan that is there, or a new one, and the network that it took to make it."""
+    plan = _known_plan(folder, teacher, data, config, purpose)
+    if plan is not None:
+        return plan, None
+    is_replaced = (folder / "plan.json").is_file()
+    network = teacher.network(config).to(device_of(config)).eval()
+    plan, seconds = new_plan(teacher, data, config, network, report)
+    plan = _for_temperature(folder, plan, config, purpose.temperature, report)
+    views = config.views or affordable_views(plan, seconds, len(data.everything), folder, purpose.epochs)
+    check_room(folder, plan, views * len(data.everything))
+    if is_replaced:
+        # only now is it sure that there will be another
+        clear(folder)
+    if replace(plan, first_views=views).save(folder):
+        tell_cost(plan, views, seconds, len(data.everything), report)
+    return read_plan(folder), network
+
+
+def _known_plan(
+    folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, purpose: Purpose
+) -> Plan | None:
+    """The plan that is there already, if it fits; None where there is none, or with --overwrite one that does not."""
+    if not (folder / "plan.json").is_file():
+        if folder.exists() and any(path.suffix != ".part" for path in folder.iterdir()):
+            raise CacheError(f"{folder}: is there, but is not a cache, so it is left alone", "give another --name")
+        return None
+    try:
+        plan = read_plan(folder)
+        views = view_recipe(settle_views(config, plan.views)).describe()
+        check_fit(folder, plan, teacher.describe(), describe_data(data), views)
+        _check_store(folder, plan, config)
+        if purpose.is_own:
+            _check_format(folder, plan, config)
+        parts = read_parts(folder)
+        if parts:
+            match(folder, parts, data.listing)
+        if (folder / "manifest.json").is_file():
+            read_manifest(folder, plan)
+    except CacheError:
+        if not config.overwrite:
+            raise
+        return None
+    return plan
+
+
+def _check_store(folder: Path, plan: Plan, config: CacheLogits) -> None:
+    asked = {"store": config.store, "topk": config.topk, "columns": sorted(config.columns) or None}
+    there = {"store": plan.store, "topk": plan.topk, "columns": sorted(plan.extras)}
+    for name, value in asked.items():
+        if value not in (None, there[name]):
+            raise CacheError(
+                f"{folder}: its {name} is {there[name] or 'none'}, not {value}",
+                f"edgekd cache-logits --name {folder.name} --overwrite makes it anew, another --name one beside it",
+            )
+
+
+def _check_format(folder: Path, plan: Plan, config: CacheLogits) -> None:
+    """Raise CacheError when the cache was made otherwise than asked: its shards must all be alike."""
+    there = {name: plan.compute.get(name) for name in ("precision", "memory_format")} | {"batch_size": plan.batch_size}
+    for name, value in there.items():
+        asked = getattr(config, name)
+        if asked not in (value, "auto", CacheLogits.batch_size):
+            raise CacheError(
+                f"{folder}: made with --{flag(name)} {value}, not {asked}",
+                "leave it out; --overwrite makes the cache anew, --name NAME makes another beside it",
+            )
+
+
+def _for_temperature(
+    folder: Path, plan: Plan, config: CacheLogits, temperature: float | None, report: Reporter
+) -> Plan:
+    """The plan, with all logits as u8 where nobody asked for the top-k that this temperature does not bear."""
+    if temperature is None or not plan.topk_error:
+        return plan
+    if config.store is None and config.topk is None and error_at(plan.topk_error, temperature) > LIMIT:
+        report.note(f"store: u8, all logits, for topk loses too much at temperature {temperature:g}")
+        return replace(plan, store="u8", topk=0, topk_error={})
+    check_temperature(folder, plan, temperature)
+    return plan
+
+
+def _is_sealed(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> bool:
+    return (folder / "manifest.json").is_file() and read_manifest(folder, plan) == (views, len(parts))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one process writes."""
+
+    folder: Path
+    plan: Plan
+    todo: tuple[Shard, ...]
+
+
+def _write(work: _Work, network: Network, data: ImageData, config: CacheLogits, report: Reporter) -> None:
+    """Write the shards; a kill at any instant costs the one being made."""
+    folder, plan, todo = work.folder, work.plan, work.todo
+    form = Format(plan.compute["precision"], plan.compute["memory_format"])
+    form.apply(network)
+    torch.set_num_threads(config.threads or min(plan.compute["threads"], own_cores()))
+    recipe = view_recipe(settle_views(config, plan.views))
+    taps = Taps(network, tuple(plan.extras))
+    stage = report.stage("teacher", sum(map(len, todo)), "images")
+    with torch.inference_mode(), taps, stage as bar:
+        for done, shard in enumerate(todo):
+            started = time.perf_counter()
+            span = range(shard.start, shard.stop)
+            batches = view_in_order(data.everything, recipe, shard.view, plan.batch_size, span)
+            try:
+                write_shard(folder, shard, _columns(taps, batches, plan, form, bar))
+                seconds = round(time.perf_counter() - started, 3)
+                row = {"view": shard.view, "shard": shard.number, "seconds": seconds, "share": config.shard}
+                append_line(folder / "log.jsonl", row)
+            except DataError as error:
+                raise CacheError(
+                    f"{error.problem}; {done} of {len(todo)} shards are written",
+                    "make room and give the same command again: it goes on from there",
+                ) from error
+            except KeyboardInterrupt as stop:
+                raise _interrupted(folder, done, len(todo), stop) from stop
+
+
+def _interrupted(folder: Path, done: int, shards: int, stop: KeyboardInterrupt) -> Interrupted:
+    """In words; the command line raises KeyboardInterrupt with the signal's number for SIGTERM."""
+    number = int(stop.args[0]) if stop.args else signal.SIGINT
+    return Interrupted(
+        f"interrupted; {done} of {shards} shards that were missing are now in {folder}",
+        "the same command goes on from there",
+        number,
+    )
+
+
+def _columns(taps: Taps, batches: Iterator[Batch], plan: Plan, form: Format, bar: Progress) -> dict[str, Tensor]:
+    """What the teacher says of these batches, as columns; raises CheckpointError when it is no number."""
+    device = taps.device
+    found: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        with form.autocast(device):
+            logits, seen = taps(batch.canvas.to(device))
+        rows = encode(logits.cpu(), batch.target, plan.store, plan.topk)
+        rows |= {name: value.half().cpu().contiguous() for name, value in seen.items()}
+        _check_finite(rows, plan)
+        for name, value in rows.items():
+            found.setdefault(name, []).append(value)
+        bar.advance(len(batch))
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _check_finite(rows: dict[str, Tensor], plan: Plan) -> None:
+    """Raise CheckpointError when a stored number is none, or is too large for its format."""
+    for name, value in rows.items():
+        # the mass of the rest is log(0) where all logits are listed
+        if name != "rest" and value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(
+                f"the teacher {plan.teacher['name']} gives {name} that are not finite as {value.dtype}",
+                "it has diverged: train it again with a smaller --lr; or numbers are above 65,504: --store fp32",
+            )

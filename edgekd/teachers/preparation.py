@@ -1,0 +1,220 @@
+"""A distillation's teacher made ready: live, from its cache (written first where it is missing), or from caches."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edgekd.cache.alignment import known_images
+from edgekd.cache.fit import check_fit, version_warning
+from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.store import LogitCache, cache_names, find_cache, open_cache
+from edgekd.cache.temperature import check_temperature
+from edgekd.compute.distributed import everyone
+from edgekd.compute.formats import Format, device_of
+from edgekd.config import CacheLogits, Distill
+from edgekd.data.sources import open_data
+from edgekd.errors import CacheError, UsageError
+from edgekd.images.imageset import ImageData
+from edgekd.methods.contract import Method
+from edgekd.report import Reporter
+from edgekd.runs import Run, same_data
+from edgekd.teachers.cache_pass import Purpose, fill
+from edgekd.teachers.resolve import find_teacher, inherit_data_options, teacher_and_data
+from edgekd.teachers.source import answers_sum, as_it_is_now
+from edgekd.teachers.teacher import Cached, Ensemble, Live, Teacher
+from edgekd.training.session import describe_data
+from edgekd.training.settings import settle_views, view_recipe
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A teacher ready to be asked, the data it belongs to, and the options completed by both."""
+
+    teacher: Teacher
+    data: ImageData
+    config: Distill
+    parents: dict[str, Any]
+    views: int | None
+
+
+def make_ready(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
+    """The teacher that `config` names, for this method.
+
+    Raises UsageError when `place`, the run to be written, is the teacher itself, CacheError when a cache does not fit.
+    """
+    if config.cache:
+        return _from_caches(config, method, place, report)
+    return _from_teacher(config, method, place, report)
+
+
+def caches_of(config: Distill) -> dict[Path, float]:
+    """The folders that --cache names, with their weights.
+
+    Raises CacheError with the nearest names when one is not there, UsageError for a weight that is none.
+    """
+    found: dict[Path, float] = {}
+    for text in config.cache:
+        name, _, weight = text.rpartition("=") if "=" in text else (text, "", "1")
+        folder = find_cache(config.caches, name)
+        if folder in found:
+            raise UsageError(f"--cache {text}: named twice", "give each cache once, as NAME=WEIGHT")
+        found[folder] = _weight(weight, text)
+    return found
+
+
+def _weight(text: str, place: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise UsageError(f"--cache {place}: its weight is no number above 0", "give NAME or NAME=WEIGHT, as best=0.5")
+    return weight
+
+
+def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
+    """The newest cache of this teacher on the data asked for, finished or not."""
+    if isinstance(teacher, str):
+        return None
+    sha = answers_sum(teacher) if isinstance(teacher, Path) else teacher.manifest().get("weights_sha256")
+    found = []
+    for folder in cache_names(config.caches):
+        try:
+            plan = read_plan(folder)
+        except CacheError:
+            # another one's damage or older format; `edgekd cache ls` shows it
+            continue
+        is_wanted = config.data is None or same_data(config.data, plan.data["options"]["data"])
+        if plan.teacher["sha256"] == sha and is_wanted:
+            found.append(folder)
+    return max(found, key=lambda folder: (folder / "plan.json").stat().st_mtime_ns) if found else None
+
+
+def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
+    """The caches named, whose teachers need not be there any more."""
+    named = caches_of(config)
+    caches = [open_cache(folder) for folder in named]
+    first = caches[0]
+    for cache in caches:
+        _refuse_itself(Path(cache.plan.teacher["place"]), place)
+        _check_method(cache.folder, cache.plan, method)
+        _check_views(cache, config)
+    config = inherit_data_options(config, first.plan.data["options"], str(first.folder / "plan.json"))
+    with everyone().in_turn():
+        data = open_data(config, report)
+    for cache in caches[1:]:
+        _check_alike(first, cache)
+    for cache in caches:
+        if warning := version_warning(cache.folder, cache.plan):
+            report.warn(warning)
+    taught = _cached(caches, list(named.values()), known_images(first, data), config, method)
+    _check_shards(caches, taught.views or 1, report)
+    return taught
+
+
+def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
+    """The teacher asked for: live, or through its cache, which is written first where it is missing."""
+    found = find_teacher(config, report)
+    if not isinstance(found, str):
+        _refuse_itself(found.path if isinstance(found, Run) else found, place)
+    kept = None if config.live else newest_cache(config, found)
+    if kept is not None:
+        plan = read_plan(kept)
+        _check_method(kept, plan, method)
+        config = inherit_data_options(config, plan.data["options"], str(kept / "plan.json"))
+    with everyone().in_turn():
+        teacher, data, config = teacher_and_data(config, report)
+    if config.live:
+        network = teacher.network(config).to(device_of(config))
+        Format(memory_format=teacher.layout).apply(network)
+        config = replace(config, teacher=str(teacher.place), teacher_weights=None)
+        parents = {"teacher": {"run" if teacher.run else "file": str(teacher.place), "sha256": teacher.sha256}}
+        return Taught(Live(network), data, config, parents, None)
+    shared = {each.name for each in fields(Distill)} - {"name", "overwrite", "batch_size", "resume"}
+    given = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
+    name = kept.name if kept is not None else None
+    purpose = Purpose(config.epochs, getattr(method, "temperature", None))
+    filled = fill(teacher, data, CacheLogits(**given, name=name), report, purpose)
+    cache = open_cache(filled.folder)
+    taught = _cached([cache], [1.0], filled.data, config, method)
+    _check_shards([cache], taught.views or 1, report)
+    return taught
+
+
+def _check_shards(caches: Sequence[LogitCache], views: int, report: Reporter) -> None:
+    """Read all that will be used against its checksums, now rather than in the middle of the training."""
+    for cache in caches:
+        with report.stage(f"checking {cache.folder}", cache.rows * views, "rows") as bar:
+            for shard in cache.check(views):
+                bar.advance(len(shard))
+
+
+def _refuse_itself(teacher: Path, place: Run) -> None:
+    """Raise UsageError when the run to be written, which is cleared first, is the teacher or holds it."""
+    if place.path.resolve() in (teacher.resolve(), *teacher.resolve().parents):
+        raise UsageError(f"{place.path}: is the teacher, a student cannot take its place", "give another --name")
+
+
+def _check_method(folder: Path, plan: Plan, method: Method) -> None:
+    """Raise CacheError when the method softens more than a topk cache can bear."""
+    temperature = getattr(method, "temperature", None)
+    if temperature is not None:
+        check_temperature(folder, plan, temperature)
+
+
+def _check_views(cache: LogitCache, config: Distill) -> None:
+    """Raise UsageError when more views are asked for than the teacher saw."""
+    if (config.views or 0) > cache.views:
+        is_imported = cache.plan.teacher.get("spec") is None
+        more = f"edgekd cache-logits --name {cache.folder.name} --views {config.views} adds them"
+        raise UsageError(
+            f"--views {config.views}: {cache.folder} has {cache.views}",
+            "imported logits are of one view: leave --views out" if is_imported else more,
+        )
+
+
+def _check_alike(first: LogitCache, other: LogitCache) -> None:
+    """Raise CacheError when two caches of an ensemble do not number the same images alike: views follow the numbers."""
+    if first.parts == other.parts:
+        return
+    counts = f"{other.rows:,} images in {len(other.parts)} goes there, {first.rows:,} in {len(first.parts)} here"
+    grown = max(other, first, key=lambda cache: len(cache.parts))
+    known = grown.plan.teacher
+    origin = f"--teacher {known['name']}" if known.get("spec") else f"--import {known['place']}"
+    raise CacheError(
+        f"{other.folder}: does not fit {first.folder}: it lists other images, or the same in another order ({counts})",
+        f"make {grown.folder.name} anew, in one go and on the same images: edgekd cache-logits "
+        f"{origin} --name {grown.folder.name} --overwrite",
+    )
+
+
+def _cached(
+    caches: Sequence[LogitCache], weights: Sequence[float], data: ImageData, config: Distill, method: Method
+) -> Taught:
+    """The caches as a teacher, once it is sure that they fit; their views are the student's views."""
+    config = settle_views(config, caches[0].plan.views)
+    for cache in caches:
+        now = as_it_is_now(cache.plan)
+        check_fit(cache.folder, cache.plan, now, describe_data(data), view_recipe(config).describe())
+        _check_method(cache.folder, cache.plan, method)
+    there = min(cache.views for cache in caches)
+    views = min(config.views or there, there)
+    members = [Cached(cache, method.needs) for cache in caches]
+    named = tuple(_as_given(cache.folder, weight) for cache, weight in zip(caches, weights, strict=True))
+    teacher = members[0] if len(members) == 1 else Ensemble(members, weights)
+    return Taught(teacher, data, replace(config, cache=named, views=views), _parents(caches, weights), views)
+
+
+def _as_given(folder: Path, weight: float) -> str:
+    return str(folder) if weight == 1 and "=" not in str(folder) else f"{folder}={weight!r}"
+
+
+def _parents(caches: Sequence[LogitCache], weights: Sequence[float]) -> dict[str, Any]:
+    """What the manifest says of one cache, or of all of an ensemble."""
+    described: list[Mapping[str, Any]] = [{"path": str(cache.folder), "plan": cache.plan.digest()} for cache in caches]
+    if len(caches) == 1:
+        return {"teacher": dict(caches[0].plan.teacher), "cache": described[0]}
+    shares = [{**each, "weight": weight / sum(weights)} for each, weight in zip(described, weights, strict=True)]
+    return {"teachers": [dict(cache.plan.teacher) for cache in caches], "caches": shares}

@@ -1,0 +1,176 @@
+"""Which finished artifacts a command starts from: the teacher, the student, the data they were made with."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from edgekd import config as options
+from edgekd.data.sources import open_data
+from edgekd.declaration import fill_defaults
+from edgekd.errors import CheckpointError, UsageError, nearest
+from edgekd.images.imageset import ImageData
+from edgekd.models.build import rebuild
+from edgekd.models.names import resolve
+from edgekd.models.network import Network, Spec
+from edgekd.models.onnx_network import open_onnx
+from edgekd.models.weights import restore_weights
+from edgekd.report import Reporter
+from edgekd.runs import Run, everything, find, newest, same_data, slug
+from edgekd.teachers.pretrained import adopt
+from edgekd.teachers.source import ONNX, KnownTeacher, answers_sum, from_run
+
+TAUGHT = ("distill", "finetune")
+TEACHING = ("train-teacher", "adopt")
+SAMPLE = 8
+"""Images that an ONNX file is tried on."""
+DATA_FIELDS = tuple(each.name for each in fields(options.Data))
+
+WithData = TypeVar("WithData", bound=options.Data)
+WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
+
+
+def load_network(run: Run, code: options.Code) -> Network:
+    """The network of a run with its best weights; `code` says whose own file may run.
+
+    Raises CheckpointError when it cannot be had.
+    """
+    run.check_weights()
+    network = rebuild(Spec.from_dict(run.manifest()["model"]), code)
+    restore_weights(network, run.weights)
+    return network
+
+
+def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT) -> Run:
+    """The run named, else the newest that one of `commands` made, else the newest run of any kind."""
+    if name is not None:
+        run = find(runs, name)
+        if run.manifest().get("status") != "finished":
+            raise CheckpointError(f"{run.path}: not finished", "finish it with --resume first")
+        return run
+    found = newest(runs, lambda manifest: manifest["command"] in commands) or newest(runs, lambda manifest: True)
+    if found is None:
+        raise CheckpointError(f"{runs}: no finished run there", "edgekd distill makes one; or name a run")
+    return found
+
+
+def inherit_data(config: WithData, run: Run) -> WithData:
+    """The data options of a run, for those that were left open; only when it is the same data."""
+    return inherit_data_options(config, run.manifest()["data"]["options"], str(run.path / "manifest.json"))
+
+
+def inherit_data_options(config: WithData, described: dict[str, Any], place: str) -> WithData:
+    """The same from options read at `place`."""
+    if config.data is not None and not same_data(config.data, described["data"]):
+        return config
+    return fill_defaults(config, described, place, DATA_FIELDS)
+
+
+def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
+    """The teacher (its run is made when weights are given or fetched), the data, and the options completed by it."""
+    found = find_teacher(config, report)
+    if isinstance(found, Run):
+        config = inherit_data(config, found)
+        data = open_data(config, report)
+        check_classes(found, data)
+        report.note(f"teacher: {found.path}")
+        return from_run(found), data, config
+    if isinstance(found, Path):
+        return _from_onnx(found, config, report)
+    data = open_data(config, report)
+    return from_run(adopt(found, data, config, report)), data, config
+
+
+def _from_onnx(path: Path, config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
+    """An ONNX file as a teacher, on its run's data when it lies in its run's folder."""
+    beside = Run(path.parent)
+    if beside.is_there:
+        config = inherit_data(config, beside)
+    data = open_data(config, report)
+    sample = torch.from_numpy(data.everything.pixels.gather(np.arange(min(SAMPLE, len(data.everything)))))
+    spec = open_onnx(path, data, sample, report)
+    _check_classes(str(path), spec.classes, data)
+    report.note(f"teacher: {path}, computed by ONNX Runtime")
+    return KnownTeacher(onnx_name(path, data.name), path, spec, answers_sum(path)), data, config
+
+
+def onnx_name(path: Path, data: str) -> str:
+    """What caches of an ONNX file are called: after its run when it is a run's export, else after file and data."""
+    if Run(path.parent).is_there:
+        return f"{path.absolute().parent.name}-onnx"
+    return slug(path.stem) if path.stem.endswith(data) else f"{slug(path.stem)}-{data}"
+
+
+def find_teacher(config: WithTeacher, report: Reporter) -> Run | Path | str:
+    """A run or an ONNX file to learn from, or the name of a model whose weights must be had from elsewhere.
+
+    A name is a run first, then the most accurate run of that model on the same data.
+    """
+    if config.teacher is None:
+        if config.teacher_weights is not None:
+            raise UsageError("--teacher-weights: without --teacher", "name the model these weights were trained as")
+        return _best_teacher(config, None)
+    if config.teacher.endswith(ONNX):
+        return _onnx_file(config)
+    if config.teacher_weights is not None:
+        return config.teacher
+    if (Path(config.teacher) / "manifest.json").is_file() or (config.runs / config.teacher / "manifest.json").is_file():
+        return student_run(config.teacher, config.runs)
+    if Path(config.teacher).is_dir():
+        raise CheckpointError(f"{config.teacher}: not a run folder (it has no manifest.json)", "give a finished run")
+    wanted = resolve(config.teacher)
+    return _best_teacher(config, wanted) if _teachers(config, wanted) else config.teacher
+
+
+def _onnx_file(config: options.Teacher) -> Path:
+    path = Path(str(config.teacher)).expanduser()
+    if config.teacher_weights is not None:
+        raise UsageError(f"--teacher-weights: {path} has its own weights", "leave --teacher-weights out")
+    if not path.is_file():
+        there = [each.name for each in path.absolute().parent.glob(f"*{ONNX}")]
+        raise CheckpointError(f"--teacher {path}: no such file", f"{nearest(path.name, there)} (ONNX files there)")
+    return path
+
+
+def _teachers(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[str, Any]]]:
+    pairs = [(run, run.manifest()) for run in everything(config.runs)]
+    return [
+        (run, manifest)
+        for run, manifest in pairs
+        if manifest.get("status") == "finished"
+        and manifest["command"] in (TEACHING if model is None else (*TEACHING, *TAUGHT))
+        and model in (None, manifest["model"]["name"])
+        and (config.data is None or same_data(config.data, manifest["data"]["options"]["data"]))
+    ]
+
+
+def _best_teacher(config: WithTeacher, model: str | None) -> Run:
+    """The most accurate by validation among the runs on the newest one's data."""
+    found = _teachers(config, model)
+    if not found:
+        raise CheckpointError(
+            f"{config.runs}: no finished teacher there", "edgekd train-teacher makes one; --teacher NAME fetches one"
+        )
+    newest_data = found[-1][1]["data"]["fingerprint"]
+    same = [each for each in found if each[1]["data"]["fingerprint"] == newest_data]
+    return max(same, key=lambda each: each[1]["result"]["val_top1"])[0]
+
+
+def check_classes(run: Run, data: ImageData) -> None:
+    """Raise CheckpointError when a run was trained on other classes or fewer channels than the data has."""
+    known, channels = (run.manifest()["model"][key] for key in ("classes", "channels"))
+    if channels < data.channels:
+        raise CheckpointError(f"{run.path}: takes grey images, these are in colour", "give --channels 1")
+    _check_classes(str(run.path), known, data)
+
+
+def _check_classes(place: str, known: Sequence[str], data: ImageData) -> None:
+    if list(known) != list(data.classes):
+        raise CheckpointError(
+            f"{place}: knows {len(known)} classes ({', '.join(known[:3])}, ...), "
+            f"{data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, ...)",
+            "take a teacher trained on this data, or finetune one to it (edgekd finetune RUN --data ...)",
+        )
