@@ -23,6 +23,7 @@ from edgekd.compute.formats import Format
 from edgekd.config import CacheLogits, Data, Distill, TrainTeacher
 from edgekd.data.loader import Batches, view_in_order
 from edgekd.data.sources import open_data
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Spec
 from edgekd.methods.loading import load_method
@@ -35,7 +36,7 @@ from edgekd.runs import Run
 from edgekd.teachers.cache_pass import Filled, fill
 from edgekd.teachers.source import KnownTeacher, from_run
 from edgekd.teachers.teacher import Cached
-from edgekd.training.settings import format_of, settle, settle_format, settle_views, view_recipe
+from edgekd.training.settings import format_of, settle, settle_format
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
 
@@ -75,7 +76,7 @@ def fill_once(teacher: KnownTeacher, data: ImageData, form: Format, options: dic
 def bare_passes(teacher: KnownTeacher, data: ImageData, form: Format, batch_size: int) -> Iterator[None]:
     """Forward passes over views that lie ready in memory, one item per pass over all images."""
     network = teacher.network().eval()
-    form.apply(network)
+    form.prepare(network)
     recipe = view_recipe(settle_views(CacheLogits(), {}))
     rows = range(len(data.everything))
     ready = [each.canvas for each in view_in_order(data.everything, recipe, 0, batch_size, rows)]
@@ -108,7 +109,7 @@ def compare_pass(
 def steps(objective: Objective, config: Distill, filled: Filled, views: int | None) -> Iterator[None]:
     """Endless steps of edgekd's own loop over the training images, without keeper and display."""
     form = format_of(config)
-    form.apply(objective)
+    form.prepare(objective)
     parameters = list(objective.deployed.parameters())
     update = Update(objective, make_optimizer(config, [LayerRate(parameters, 1.0)]), config, form)
     batches = Batches(filled.data.train, view_recipe(config), config.batch_size or 1, 0, views)

@@ -22,6 +22,7 @@ from edgekd.compute.evaluate import evaluate
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import Data, TrainTeacher
 from edgekd.data.loader import Batches
+from edgekd.data.view_options import view_recipe
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
@@ -32,7 +33,7 @@ from edgekd.runs import Run
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.schedule import one_cycle
-from edgekd.training.settings import settle, view_recipe
+from edgekd.training.settings import settle
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 FORM = Format()
@@ -48,7 +49,7 @@ def counted(work: Callable[[], None], steps: int) -> float:
 def bare(name: str, data: ImageData, batches: Batches, config: TrainTeacher, steps: int) -> None:
     """The loop as anyone would write it."""
     network = build(name, data)
-    FORM.apply(network)
+    FORM.prepare(network)
     objective = Supervised(network)
     optimizer = make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)])
     for step, batch in zip(range(steps), batches.starting_at(0), strict=False):
@@ -66,7 +67,7 @@ def bare(name: str, data: ImageData, batches: Batches, config: TrainTeacher, ste
 def kept(name: str, data: ImageData, batches: Batches, config: TrainTeacher, steps: int) -> None:
     """edgekd's loop with keeper and a progress bar, drawn for a terminal that nobody looks at."""
     network = build(name, data)
-    FORM.apply(network)
+    FORM.prepare(network)
     update = Update(
         Supervised(network), make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, FORM
     )

@@ -32,6 +32,7 @@ from edgekd.compute.fast_layers import DepthwiseConv2d, Dropout, GlobalPool, Poi
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import Data, TrainTeacher
 from edgekd.data.loader import Batches
+from edgekd.data.view_options import view_recipe
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
@@ -39,7 +40,7 @@ from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
-from edgekd.training.settings import format_of, settle, settle_format, view_recipe
+from edgekd.training.settings import format_of, settle, settle_format
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 BATCH = 100
@@ -129,7 +130,7 @@ def edgekd_loop(name: str, data: ImageData, device: str) -> tuple[Update, Batche
     batches = Batches(data.train, view_recipe(config), BATCH, 0)
     config = settle_format(config, objective, next(batches.starting_at(0)).to(device), Silent())
     form = format_of(config)
-    form.apply(objective)
+    form.prepare(objective)
     update = Update(objective, make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, form)
     return update, batches, form
 
@@ -150,7 +151,7 @@ def products_steps(name: str, data: ImageData, device: str, form: Format) -> Ite
     """
     device_of(TrainTeacher(threads=torch.get_num_threads()))
     network = build(name, data).to(device)
-    form.apply(network)
+    form.prepare(network)
     seen: list[tuple[nn.Module, torch.Tensor]] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

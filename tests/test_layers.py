@@ -9,22 +9,21 @@ from pathlib import Path
 import pytest
 
 import edgekd
+from edgekd.cli.app import COMMANDS
 
 ROOT = Path(edgekd.__file__).parent
 LAYERS = {
     "": 0, "errors": 0.1, "cores": 0.1, "values": 0.15, "reading": 0.15, "manifest": 0.2, "declaration": 0.2,
     "runs": 0.25, "ranks": 0.26, "config": 0.3, "report": 0.3,
-    "images": 1, "profiling": 1.1, "quantization": 1.5,
-    "models": 2, "data": 2, "methods": 2.1, "cache": 2.1,
-    "teachers": 3, "objectives": 3.1, "training": 3.2, "exporting": 3.2,
-    "recipes": 4, "cli": 5, "__main__": 6,
+    "images": 1, "runtimes": 1.1, "profiling": 1.2, "quantization": 1.5,
+    "data": 2, "models": 2.1, "compute": 2.2, "cache": 2.3, "methods": 2.3,
+    "teachers": 3, "objectives": 3.1, "training": 3.2, "exporting": 3.2, "reporting": 3.2,
+    "recipes": 4, "studies": 4.1, "cli": 5, "__main__": 6,
 }  # fmt: skip
-MUTUAL = {("teachers", "training")}
-"""A live teacher computes in a training format; objectives hold teachers."""
 HEAVY = {"torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"}
 TORCH_FREE = (
     "errors", "cores", "values", "reading", "manifest", "declaration", "config", "report", "runs", "ranks",
-    "images", "profiling",
+    "images", "runtimes", "profiling",
 )  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 
@@ -52,7 +51,12 @@ def test_a_module_imports_only_from_its_own_or_lower_layers(path: Path) -> None:
         if parts[0] != "edgekd":
             continue
         other = parts[1] if len(parts) > 1 and parts[1] in LAYERS else ""
-        assert other == own or (own, other) in MUTUAL or LAYERS[other] < LAYERS[own], f"{own} imports {name}"
+        assert other == own or LAYERS[other] < LAYERS[own], f"{own} imports {name}"
+
+
+def test_every_recipe_is_a_subcommand() -> None:
+    found = {path.stem for path in (ROOT / "recipes").glob("*.py")} - {"__init__"}
+    assert found == {command.replace("-", "_") for command in COMMANDS}
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if package_of(p) in TORCH_FREE], ids=lambda p: p.name)

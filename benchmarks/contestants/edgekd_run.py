@@ -15,11 +15,11 @@ from edgekd.cache.store import open_cache
 from edgekd.config import CacheLogits, Distill
 from edgekd.data.loader import make_batch
 from edgekd.data.sources import open_data
+from edgekd.data.view_options import view_recipe
+from edgekd.models.trained import load_network
 from edgekd.recipes import cache_logits, distill
 from edgekd.report import Progress, Silent
 from edgekd.runs import Run
-from edgekd.teachers.resolve import load_network
-from edgekd.training.settings import view_recipe
 
 
 class Watching(Silent):

@@ -7,10 +7,10 @@ from edgekd.cache.listing import Match, Part, check_partners, match, read_parts,
 from edgekd.cache.plan import Plan
 from edgekd.cache.store import LogitCache
 from edgekd.config import Views
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError
 from edgekd.images.imageset import ImageData
 from edgekd.images.renumbering import renumber
-from edgekd.training.settings import settle_views, view_recipe
 
 
 def number_images(folder: Path, plan: Plan, data: ImageData) -> tuple[list[Part], ImageData]:

@@ -161,3 +161,8 @@ def in_ranges(numbers: Sequence[int]) -> str:
         else:
             found.append([number, number])
     return ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in found)
+
+
+def size_bytes(folder: Path) -> int:
+    """Bytes of all files of a cache."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -8,10 +8,10 @@ from typing import Any
 from edgekd.cache.leftovers import leftovers
 from edgekd.cache.state import State, in_ranges, last_written, read_state, seconds_left, share_lines
 from edgekd.config import share_of
+from edgekd.data.inheritance import DATA_FIELDS
 from edgekd.declaration import flag
 from edgekd.report import Cell, Result, Table
 from edgekd.runs import Run
-from edgekd.teachers.resolve import DATA_FIELDS
 
 MOST_COMMANDS = 8
 

@@ -28,7 +28,7 @@ from edgekd.runs import Run
 
 @dataclass(frozen=True)
 class Command:
-    """A row of the table: its options, its help line and the recipe module that carries it out."""
+    """A row of the table: its options, its help line and the module whose `run` carries it out."""
 
     config: type[Options]
     text: str
@@ -36,11 +36,11 @@ class Command:
 
 
 def _always(name: str) -> Callable[[Any], str]:
-    return lambda _: name
+    return lambda _: f"recipes.{name}"
 
 
-def _onnx_or(name: str) -> Callable[[Any], str]:
-    """ONNX files are handled without torch, by a recipe of their own (unless the data needs torchvision)."""
+def _file_or(name: str, of_files: str) -> Callable[[Any], str]:
+    """Deployed files need no torch and have a module of their own (unless the data needs torchvision)."""
 
     def chosen_recipe(chosen: Any) -> str:  # noqa: ANN401
         file = Path(chosen.model or "")
@@ -48,7 +48,7 @@ def _onnx_or(name: str) -> Callable[[Any], str]:
         if data is None and name == "evaluate" and file.suffix == ".onnx":
             data = (Run(file.parent).data_options() or {}).get("data")
         needs_torch = name == "evaluate" and data in config.TORCHVISION_SETS
-        return f"{name}_onnx" if file.suffix == ".onnx" and not needs_torch else name
+        return f"runtimes.{of_files}" if file.suffix == ".onnx" and not needs_torch else f"recipes.{name}"
 
     return chosen_recipe
 
@@ -67,8 +67,10 @@ COMMANDS = {
     "finetune": Command(config.Finetune, "Train a finished run further, also on other data.", _always("finetune")),
     "export": Command(config.Export, "Write a run as ONNX and prove that it computes the same.", _always("export")),
     "profile": Command(config.Profile, "Measure ONNX models here and judge them against a device.", _always("profile")),
-    "evaluate": Command(config.Evaluate, "Accuracy of a run or an ONNX file.", _onnx_or("evaluate")),
-    "predict": Command(config.Predict, "Classes of image files, by a run or an ONNX file.", _onnx_or("predict")),
+    "evaluate": Command(config.Evaluate, "Accuracy of a run or an ONNX file.", _file_or("evaluate", "evaluation")),
+    "predict": Command(
+        config.Predict, "Classes of image files, by a run or an ONNX file.", _file_or("predict", "prediction")
+    ),
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _always("models")),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
 }
@@ -187,7 +189,7 @@ def _undisturbed() -> Iterator[None]:
 def _load(recipe: str) -> Any:  # noqa: ANN401
     try:
         with _undisturbed():
-            return importlib.import_module(f"edgekd.recipes.{recipe}")
+            return importlib.import_module(f"edgekd.{recipe}")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "edgekd":

@@ -2,6 +2,8 @@
 
 import ctypes
 import platform
+import resource
+import sys
 
 # glibc's numbers for mallopt (malloc.h)
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -21,3 +23,9 @@ def keep_memory() -> None:
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, _MOST)
     mallopt(_TOP_PAD, _PAD)
+
+
+def peak_rss_mb() -> float:
+    """Peak resident memory of this process so far, MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

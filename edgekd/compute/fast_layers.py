@@ -231,6 +231,23 @@ class PointwiseConv2d(nn.Conv2d):
         return maps.shape[2:] == (1, 1) or maps.is_contiguous(memory_format=torch.channels_last)
 
 
+PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+    Dropout: nn.Dropout,
+    GlobalPool: nn.AdaptiveAvgPool2d,
+    DepthwiseConv2d: nn.Conv2d,
+    PointwiseConv2d: nn.Conv2d,
+}
+
+
+def with_plain_layers(network: nn.Module) -> nn.Module:
+    """Undo `with_fast_layers`, in place: what torch's own tools (fusing, export) know."""
+    for module in network.modules():
+        for fast, plain in PLAIN.items():
+            if type(module) is fast:
+                module.__class__ = plain
+    return network
+
+
 def with_fast_layers(network: nn.Module) -> nn.Module:
     """Replace every plain layer of the network that has a faster twin here, in place."""
     for module in network.modules():

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from edgekd.compute.allocator import keep_memory
+from edgekd.compute.fast_layers import with_fast_layers, with_plain_layers
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
 from edgekd.errors import MissingDependency
@@ -36,12 +37,15 @@ class Format:
         """The context in which forward passes run."""
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
-    def apply(self, module: nn.Module) -> None:
-        """Lay the weights out for this format; networks lay out their input accordingly.
+    def prepare(self, module: nn.Module) -> None:
+        """Lay the weights out for this format and take the fast layers; networks lay out their input accordingly.
+
+        `release` undoes it. Parameters and results stay the same.
 
         timm's attention is computed in steps on a CPU: torch's fused one is for long sequences, and its backward pass
         in bf16 takes five times as long at the few tokens that small images have (docs/training.md).
         """
+        with_fast_layers(module)
         last = self.memory_format == "channels-last"
         module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
         is_fused = next(module.buffers()).device.type != "cpu"
@@ -51,6 +55,18 @@ class Format:
                 part.is_channels_last = last
             elif hasattr(part, "fused_attn"):
                 part.fused_attn = is_fused
+
+
+def release(module: nn.Module) -> None:
+    """Undo `Format.prepare`: the layers that the network was built with, channels first."""
+    with_plain_layers(module)
+    module.to(memory_format=torch.contiguous_format)
+    part: Any
+    for part in module.modules():
+        if isinstance(part, Network):
+            part.is_channels_last = False
+        elif hasattr(part, "fused_attn"):
+            part.fused_attn = True
 
 
 def device_of(config: Machine) -> torch.device:
@@ -84,7 +100,7 @@ def measure_step(
     """Time `step` in a format by `clock`, then put the module's state and the random numbers back."""
     before = copy.deepcopy(module.state_dict())
     was_training = module.training
-    form.apply(module)
+    form.prepare(module)
     with torch.random.fork_rng():
         trial = _time(form, batch, step, clock)
     module.load_state_dict(before)

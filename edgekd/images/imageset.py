@@ -83,3 +83,17 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[str, ...]
+
+
+def describe_data(data: ImageData) -> dict[str, Any]:
+    """What manifests and caches say of a data set."""
+    return {
+        "name": data.name,
+        "options": data.options,
+        "classes": list(data.classes),
+        "canvas": data.canvas,
+        "channels": data.channels,
+        "fingerprint": data.fingerprint,
+        "images": len(data.everything),
+        "skipped": len(data.skipped),
+    }

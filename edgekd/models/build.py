@@ -7,7 +7,6 @@ from typing import Any, Literal
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from edgekd.compute.fast_layers import with_fast_layers
 from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
@@ -43,7 +42,7 @@ def build(
     if spec.name in OWN or is_file(spec.name):
         raise UsageError(f"{name}: has no pretrained weights", "leave --pretrained out, or name a timm model")
     counts = len(spec.classes), spec.channels
-    return Network(with_fast_layers(timm_nets.create_pretrained(spec.name, *counts, spec.options)), spec)
+    return Network(timm_nets.create_pretrained(spec.name, *counts, spec.options), spec)
 
 
 def plan(name: str, images: Images, *, input_size: int | None = None, start: Start = "scratch") -> Spec:
@@ -70,7 +69,7 @@ def rebuild(spec: Spec, code: Code | None = None) -> Network:
     An own file runs only when it is what the Spec records and `code`, the command's options, names or trusts it.
     Raises CheckpointError otherwise.
     """
-    return Network(with_fast_layers(_backbone(spec, code or Code())), spec)
+    return Network(_backbone(spec, code or Code()), spec)
 
 
 def _backbone(spec: Spec, code: Code) -> nn.Module:

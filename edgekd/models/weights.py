@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from edgekd.config import Code
@@ -156,3 +156,11 @@ def _misfit(own: State, given: State) -> str:
         if not words and given[name].shape != own[name].shape:
             words.append(f"{name} is {list(given[name].shape)} instead of {list(own[name].shape)}")
     return "; ".join(words)
+
+
+def save_weights(network: Network, path: Path) -> None:
+    """Write the plain network's weights as safetensors; loadable without edgekd."""
+    # copies, since safetensors refuses what layers share
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.backbone.state_dict().items()}
+    # not save_file: it leaves a file that only its owner may read, and tells of a full disk in its own way
+    path.write_bytes(save(state))

@@ -6,12 +6,11 @@ from typing import Any
 
 from edgekd.cache.merging import merge
 from edgekd.cache.plan import Plan
-from edgekd.cache.state import read_state
+from edgekd.cache.state import read_state, size_bytes
 from edgekd.cache.status import tell_status
 from edgekd.cache.store import cache_names, find_cache
 from edgekd.config import Caches
 from edgekd.errors import CacheError, UsageError
-from edgekd.recipes.cache_logits import size_bytes
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runs import clear
 from edgekd.teachers.cache_info import tell_all

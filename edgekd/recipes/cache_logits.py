@@ -1,9 +1,9 @@
 """`edgekd cache-logits`: the teacher sees every view of every image once, and its answers are kept."""
 
 import time
-from pathlib import Path
 from typing import Any
 
+from edgekd.cache.state import size_bytes
 from edgekd.cache.store import LogitCache
 from edgekd.compute.distributed import everyone
 from edgekd.config import CacheLogits
@@ -70,11 +70,6 @@ def describe(cache: LogitCache) -> dict[str, Any]:
         "size_bytes": size,
         "bytes_per_image_view": round(size / (cache.rows * cache.views), 2),
     }
-
-
-def size_bytes(folder: Path) -> int:
-    """Bytes of all files of a cache."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _table(facts: dict[str, Any]) -> Table:

@@ -11,9 +11,9 @@ from edgekd.methods.contract import Method, Spec
 from edgekd.methods.loading import check_needs, load_method
 from edgekd.models.defaults import recipe_for
 from edgekd.models.names import resolve
+from edgekd.models.trained import build_student
 from edgekd.objectives import Distillation
 from edgekd.recipes.dry_run.estimate import dry_run
-from edgekd.recipes.dry_run.starting_point import build_student
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import caches_of, make_ready

@@ -6,11 +6,13 @@ from typing import Any
 from edgekd.compute.evaluate import evaluate
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import Evaluate
+from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
 from edgekd.declaration import fill_defaults
+from edgekd.models.trained import load_network, student_run
 from edgekd.report import Reporter, Result, Table
 from edgekd.runtimes.evaluation import complete, judge
-from edgekd.teachers.resolve import check_classes, inherit_data, load_network, student_run
+from edgekd.teachers.resolve import check_classes
 
 
 def run(config: Evaluate, report: Reporter) -> Result:
@@ -30,7 +32,7 @@ def run(config: Evaluate, report: Reporter) -> Result:
         "fp32" if config.precision == "auto" else config.precision,
         "channels-last" if config.memory_format == "auto" else config.memory_format,
     )
-    form.apply(network)
+    form.prepare(network)
     split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
     with report.stage("evaluating", len(split), "images") as progress:
         score = evaluate(network, split, config.batch_size, form, progress)

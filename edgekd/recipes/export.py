@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from edgekd import __version__
 from edgekd.config import Export
+from edgekd.data.inheritance import inherit_data
 from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckFailed, CheckpointError, UsageError
 from edgekd.exporting.onnx import write_onnx
 from edgekd.exporting.parity import check, compare, reject
+from edgekd.exporting.variants import Source, write_variants
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
 from edgekd.models.onnx_network import open_onnx, rebuild_onnx
+from edgekd.models.trained import load_network, student_run
 from edgekd.profiling.model_files import sample_of
-from edgekd.recipes.export_variants import Source, write_variants
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
 from edgekd.runtimes.onnx_file import read_model
-from edgekd.teachers.resolve import check_classes, inherit_data, load_network, student_run
+from edgekd.teachers.resolve import check_classes
 from edgekd.teachers.source import ONNX
 
 FORMAT = 1

@@ -6,16 +6,17 @@ import torch
 
 from edgekd.compute.distributed import everyone
 from edgekd.config import Finetune
+from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
 from edgekd.models.build import layer_groups, swap_head
 from edgekd.models.defaults import Recipe, recipe_for
 from edgekd.models.network import Network
+from edgekd.models.trained import load_network, student_run
 from edgekd.objectives import Supervised
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name
-from edgekd.teachers.resolve import inherit_data, load_network, student_run
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train

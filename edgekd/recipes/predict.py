@@ -5,10 +5,10 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd.config import Predict
+from edgekd.models.trained import load_network, student_run
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result
 from edgekd.runtimes.prediction import Predictor, predict
-from edgekd.teachers.resolve import load_network, student_run
 
 
 def run(config: Predict, report: Reporter) -> Result:

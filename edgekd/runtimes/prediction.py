@@ -1,4 +1,4 @@
-"""From image files to a table of classes, whatever network answers."""
+"""`edgekd predict`: from image files to a table of classes, by an ONNX file or whatever else answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from edgekd.errors import DataError
 from edgekd.images.canvas import BadImage, decode, strict_pillow
 from edgekd.images.folder import walk
 from edgekd.report import Cell, Reporter, Result, Table
+from edgekd.runtimes.predictor import open_predictor
 
 BATCH = 64
 
@@ -25,6 +26,14 @@ class Predictor:
     canvas: int
     channels: int
     logits: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def run(config: Predict, report: Reporter) -> Result:
+    """Classes of image files by an ONNX file that edgekd exported."""
+    answer = open_predictor(config.model, config.threads)
+    record = answer.record
+    found = Predictor(record["classes"], record["canvas"], record["channels"], answer.logits)
+    return predict(found, config, report)
 
 
 def predict(predictor: Predictor, config: Predict, report: Reporter) -> Result:

@@ -18,14 +18,13 @@ from edgekd.cache.store import all_shards, missing_shards, open_cache, seal
 from edgekd.config import CacheLogits
 from edgekd.data.sources import open_data
 from edgekd.errors import CacheError
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.images.views.recipe import ViewRecipe
 from edgekd.models.onnx_network import are_probabilities
 from edgekd.report import Reporter
 from edgekd.runs import append_line, clear, environment, file_sum, slug
 from edgekd.teachers.cache_pass import Filled
 from edgekd.teachers.cache_planning import TEMPERATURES, TOPK, TRIAL_IMAGES, check_room, tell_topk
-from edgekd.training.session import describe_data
 
 PLAIN = ViewRecipe(crop=0.0, flip=False, seed=0)
 """The only view whose pixels are known: the canvas itself."""

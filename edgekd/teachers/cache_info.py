@@ -5,13 +5,12 @@ from typing import Any
 
 from edgekd.cache.fit import other_versions
 from edgekd.cache.listing import match
-from edgekd.cache.state import State, read_state
+from edgekd.cache.state import State, read_state, size_bytes
 from edgekd.config import Caches, Data
 from edgekd.data.sources import open_data
 from edgekd.declaration import from_dict
 from edgekd.errors import BadInput, CacheError, EdgekdError
 from edgekd.images.imageset import ImageData
-from edgekd.recipes.cache_logits import size_bytes
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runs import environment
 from edgekd.teachers.source import as_it_is_now

@@ -23,9 +23,10 @@ from edgekd.compute.formats import Format, device_of
 from edgekd.config import CacheLogits, share_of
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.declaration import flag
 from edgekd.errors import CacheError, CheckpointError, DataError, Interrupted
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.network import Network
 from edgekd.models.taps import Taps
 from edgekd.ranks import own_cores
@@ -33,8 +34,6 @@ from edgekd.report import Progress, Reporter
 from edgekd.runs import append_line, clear
 from edgekd.teachers.cache_planning import affordable_views, check_room, new_plan, tell_cost
 from edgekd.teachers.source import KnownTeacher
-from edgekd.training.session import describe_data
-from edgekd.training.settings import settle_views, view_recipe
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def _write(work: _Work, network: Network, data: ImageData, config: CacheLogits, 
     """Write the shards; a kill at any instant costs the one being made."""
     folder, plan, todo = work.folder, work.plan, work.todo
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
-    form.apply(network)
+    form.prepare(network)
     torch.set_num_threads(config.threads or min(plan.compute["threads"], own_cores()))
     recipe = view_recipe(settle_views(config, plan.views))
     taps = Taps(network, tuple(plan.extras))

@@ -14,15 +14,14 @@ from edgekd.compute.formats import Format, measure_step, trial_batch
 from edgekd.config import CacheLogits
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.network import Network
 from edgekd.models.taps import Taps
 from edgekd.report import Reporter
 from edgekd.runs import environment
 from edgekd.teachers.source import KnownTeacher
-from edgekd.training.session import describe_data
-from edgekd.training.settings import settle_views, view_recipe
 
 VIEWS = 4
 """Views of a new cache when nothing is asked for (docs/results.md: accuracy against views)."""

@@ -14,18 +14,18 @@ from edgekd.cache.temperature import check_temperature
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import CacheLogits, Distill
+from edgekd.data.inheritance import inherit_data_options
 from edgekd.data.sources import open_data
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError, UsageError
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data
 from edgekd.teachers.cache_pass import Purpose, fill
-from edgekd.teachers.resolve import find_teacher, inherit_data_options, teacher_and_data
+from edgekd.teachers.resolve import find_teacher, teacher_and_data
 from edgekd.teachers.source import answers_sum, as_it_is_now
 from edgekd.teachers.teacher import Cached, Ensemble, Live, Teacher
-from edgekd.training.session import describe_data
-from edgekd.training.settings import settle_views, view_recipe
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
         teacher, data, config = teacher_and_data(config, report)
     if config.live:
         network = teacher.network(config).to(device_of(config))
-        Format(memory_format=teacher.layout).apply(network)
+        Format(memory_format=teacher.layout).prepare(network)
         config = replace(config, teacher=str(teacher.place), teacher_weights=None)
         parents = {"teacher": {"run" if teacher.run else "file": str(teacher.place), "sha256": teacher.sha256}}
         return Taught(Live(network), data, config, parents, None)

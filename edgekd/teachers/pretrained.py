@@ -9,21 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd import config as options
+from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.evaluate import evaluate
 from edgekd.compute.formats import Format, device_of
 from edgekd.data.loader import in_order
 from edgekd.declaration import as_dict
 from edgekd.errors import MissingDependency
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.build import build, head_of, pooled_features
 from edgekd.models.cost import macs, parameters
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Network
-from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
+from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights, save_weights
 from edgekd.report import Reporter
 from edgekd.runs import Run, atomic, environment, everything, file_sum, slug
-from edgekd.training.keeper import save_weights
-from edgekd.training.session import describe_data, peak_rss_mb
 
 ITERATIONS = 100
 """L-BFGS steps of the head; features are standardised, so it converges in fewer."""
@@ -53,7 +52,7 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
     found = _from_file(name, data, config) if config.teacher_weights else _pretrained(name, data)
     network = found.network.to(device_of(config))
     form = Format("fp32", "channels-last")
-    form.apply(network)
+    form.prepare(network)
     if not found.has_head:
         report.note(f"{found.origin}: other classes than {data.name}, so a head is fitted to its features")
         fit_head(network, data, report)

@@ -1,7 +1,6 @@
 """Which finished artifacts a command starts from: the teacher, the student, the data they were made with."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,64 +8,23 @@ import numpy as np
 import torch
 
 from edgekd import config as options
+from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
-from edgekd.declaration import fill_defaults
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.images.imageset import ImageData
-from edgekd.models.build import rebuild
 from edgekd.models.names import resolve
-from edgekd.models.network import Network, Spec
 from edgekd.models.onnx_network import open_onnx
-from edgekd.models.weights import restore_weights
+from edgekd.models.trained import TAUGHT, student_run
 from edgekd.report import Reporter
-from edgekd.runs import Run, everything, find, newest, same_data, slug
+from edgekd.runs import Run, everything, same_data, slug
 from edgekd.teachers.pretrained import adopt
 from edgekd.teachers.source import ONNX, KnownTeacher, answers_sum, from_run
 
-TAUGHT = ("distill", "finetune")
 TEACHING = ("train-teacher", "adopt")
 SAMPLE = 8
 """Images that an ONNX file is tried on."""
-DATA_FIELDS = tuple(each.name for each in fields(options.Data))
 
-WithData = TypeVar("WithData", bound=options.Data)
 WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
-
-
-def load_network(run: Run, code: options.Code) -> Network:
-    """The network of a run with its best weights; `code` says whose own file may run.
-
-    Raises CheckpointError when it cannot be had.
-    """
-    run.check_weights()
-    network = rebuild(Spec.from_dict(run.manifest()["model"]), code)
-    restore_weights(network, run.weights)
-    return network
-
-
-def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT) -> Run:
-    """The run named, else the newest that one of `commands` made, else the newest run of any kind."""
-    if name is not None:
-        run = find(runs, name)
-        if run.manifest().get("status") != "finished":
-            raise CheckpointError(f"{run.path}: not finished", "finish it with --resume first")
-        return run
-    found = newest(runs, lambda manifest: manifest["command"] in commands) or newest(runs, lambda manifest: True)
-    if found is None:
-        raise CheckpointError(f"{runs}: no finished run there", "edgekd distill makes one; or name a run")
-    return found
-
-
-def inherit_data(config: WithData, run: Run) -> WithData:
-    """The data options of a run, for those that were left open; only when it is the same data."""
-    return inherit_data_options(config, run.manifest()["data"]["options"], str(run.path / "manifest.json"))
-
-
-def inherit_data_options(config: WithData, described: dict[str, Any], place: str) -> WithData:
-    """The same from options read at `place`."""
-    if config.data is not None and not same_data(config.data, described["data"]):
-        return config
-    return fill_defaults(config, described, place, DATA_FIELDS)
 
 
 def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:

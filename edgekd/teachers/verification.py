@@ -19,6 +19,7 @@ from edgekd.compute.formats import Format
 from edgekd.config import Caches, Views
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError, CheckFailed, DataError
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Spec
@@ -26,7 +27,6 @@ from edgekd.models.taps import Taps
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.teachers.cache_info import NOT_THERE, UNCHANGED, open_again, teacher_now
 from edgekd.teachers.source import KnownTeacher
-from edgekd.training.settings import settle_views, view_recipe
 
 TOLERANCE = {"fp32": 1e-5, "fp16": 1e-3, "topk": 1e-3, "u8": 5e-3}
 """Largest error relative to the largest value: half a step of the number format, and the last bits of another
@@ -168,7 +168,7 @@ def _ask_again(state: State, data: ImageData, config: Caches, report: Reporter) 
     teacher = KnownTeacher(plan.teacher["name"], Path(plan.teacher["place"]), spec, plan.teacher["sha256"])
     network = teacher.network(config).to(_device(plan.compute.get("device", "cpu"), report)).eval()
     form = Format(plan.compute["precision"], plan.compute["memory_format"])
-    form.apply(network)
+    form.prepare(network)
     torch.set_num_threads(plan.compute["threads"])
     recipe = view_recipe(settle_views(Views(), plan.views))
     chosen = _draw(state.written, plan.batch_size, config.sample)

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from edgekd.compute.distributed import Agreement, RankLost, everyone
@@ -23,7 +22,7 @@ from edgekd.compute.evaluate import Score, evaluate_together
 from edgekd.config import Fit
 from edgekd.errors import CheckpointError, Interrupted
 from edgekd.images.imageset import Split
-from edgekd.models.network import Network
+from edgekd.models.weights import save_weights
 from edgekd.reading import read_lines
 from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, rewrite_lines
@@ -50,14 +49,6 @@ class Record:
     epochs_since_best: int = 0
     seconds: float = 0.0
     images: int = 0
-
-
-def save_weights(network: Network, path: Path) -> None:
-    """Write the plain network's weights as safetensors; loadable without edgekd."""
-    # copies, since safetensors refuses what layers share
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.backbone.state_dict().items()}
-    # not save_file: it leaves a file that only its owner may read, and tells of a full disk in its own way
-    path.write_bytes(save(state))
 
 
 def _save(state: dict[str, Any], path: Path) -> None:

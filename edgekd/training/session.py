@@ -1,8 +1,6 @@
 """One training from settled options to a finished run folder: the part all training commands share."""
 
-import resource
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.distributed import RankLost, Ranks, everyone
 from edgekd.compute.evaluate import evaluate_together
 from edgekd.compute.formats import Format, device_of, measure_step
@@ -18,9 +17,10 @@ from edgekd.compute.norms import share_norms
 from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import ORDER, Batches
+from edgekd.data.view_options import view_recipe
 from edgekd.declaration import as_dict
 from edgekd.errors import CheckpointError, DataError, Interrupted, UsageError
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
 from edgekd.models.weights import restore_weights
@@ -31,7 +31,7 @@ from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
-from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step, view_recipe
+from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
 
@@ -84,7 +84,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     config = ranks.from_first(settled)
     config = replace(config, threads=job.config.threads or config.threads)
     form = format_of(config)
-    form.apply(objective)
+    form.prepare(objective)
     optimizer = make_optimizer(config, layers, objective.deployed.backbone)
     update = Update(objective, optimizer, config, form, _engine(objective, first, form, config, report))
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
@@ -170,20 +170,6 @@ def _batches(job: Job, ranks: Ranks) -> Batches:
     return Batches(
         job.data.train, recipe, config.batch_size or 1, config.seed, job.views, rank=ranks.rank, world=ranks.world
     )
-
-
-def describe_data(data: ImageData) -> dict[str, Any]:
-    """What manifests and caches say of a data set."""
-    return {
-        "name": data.name,
-        "options": data.options,
-        "classes": list(data.classes),
-        "canvas": data.canvas,
-        "channels": data.channels,
-        "fingerprint": data.fingerprint,
-        "images": len(data.everything),
-        "skipped": len(data.skipped),
-    }
 
 
 def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
@@ -298,9 +284,3 @@ def summary(run: Run) -> Result:
         ("run", str(run.path)),
     ]
     return Result(data, (Table(f"edgekd {manifest['command']}", ("", ""), rows),))
-
-
-def peak_rss_mb() -> float:
-    """Peak resident memory of this process so far, MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

@@ -2,16 +2,16 @@
 
 import time
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from edgekd.compute.choosing import choose_format, choose_threads
 from edgekd.compute.formats import Format, Step, measure_step, trial_batch
-from edgekd.config import Fit, Machine, Training, Views
+from edgekd.config import Fit, Machine, Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
-from edgekd.images.views.recipe import ViewRecipe
+from edgekd.data.view_options import resolve_views
 from edgekd.models.defaults import Recipe
 from edgekd.report import Reporter
 from edgekd.training.schedule import seconds_of, work_share
@@ -22,20 +22,6 @@ MARGIN = 1.1
 BATCHES_TIMED = 2
 
 Config = TypeVar("Config", bound=Training)
-AnyViews = TypeVar("AnyViews", bound=Views)
-USUAL: dict[str, Any] = {
-    "crop": 0.125,
-    "flip": True,
-    "resized_crop": 0.0,
-    "randaugment": 0,
-    "magnitude": 5,
-    "erase": 0.0,
-    "mixup": 0.0,
-    "cutmix": 0.0,
-    "mix_share": 1.0,
-    "plain_view": False,
-}
-"""The view options that nobody chose: four pixels of 32 and flips, the usual CIFAR augmentation."""
 
 
 def settle(config: Config, recipe: Recipe, images: int) -> Config:
@@ -51,41 +37,7 @@ def settle(config: Config, recipe: Recipe, images: int) -> Config:
         weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
         label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,
         progressive=recipe.progressive if config.progressive is None else config.progressive,
-        **_views(config, {"seed": config.seed, "crop": recipe.crop}),
-    )
-
-
-def _views(config: Views, known: dict[str, Any]) -> dict[str, Any]:
-    """The view options: as given, else the known recipe's, else the usual ones."""
-    given = {name: value for name in USUAL if (value := getattr(config, name)) is not None}
-    # Shift and zoom exclude each other, so asking for one switches the other off.
-    if given.get("crop"):
-        given.setdefault("resized_crop", 0.0)
-    found = USUAL | {name: value for name, value in known.items() if name in USUAL} | given
-    if found["resized_crop"] and "crop" not in given:
-        found["crop"] = 0.0
-    return found | {"view_seed": known.get("seed", 0) if config.view_seed is None else config.view_seed}
-
-
-def settle_views(config: AnyViews, known: dict[str, Any]) -> AnyViews:
-    """Fill the view options that were left open from a recipe's description (empty: the defaults)."""
-    return replace(config, **_views(config, known))
-
-
-def view_recipe(config: Views) -> ViewRecipe:
-    """The recipe of settled view options; what an older manifest does not know of is off."""
-    return ViewRecipe(
-        crop=config.crop or 0.0,
-        flip=bool(config.flip),
-        seed=config.view_seed or 0,
-        resized_crop=config.resized_crop or 0.0,
-        randaugment=config.randaugment or 0,
-        magnitude=USUAL["magnitude"] if config.magnitude is None else config.magnitude,
-        erase=config.erase or 0.0,
-        mixup=config.mixup or 0.0,
-        cutmix=config.cutmix or 0.0,
-        mix_share=USUAL["mix_share"] if config.mix_share is None else config.mix_share,
-        plain_view=bool(config.plain_view),
+        **resolve_views(config, {"seed": config.seed, "crop": recipe.crop}),
     )
 
 

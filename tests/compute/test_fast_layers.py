@@ -17,6 +17,7 @@ from edgekd.compute.fast_layers import (
     keep_mask,
     with_fast_layers,
 )
+from edgekd.compute.formats import Format, release
 from edgekd.exporting.onnx import write_onnx
 from edgekd.models.build import build
 from tests.models.conftest import Facts
@@ -285,6 +286,11 @@ def test_layers_with_a_faster_twin_are_replaced_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_100", "custom-student"])
-def test_networks_are_built_with_them(name: str, images: Facts) -> None:
-    kinds = {type(each) for each in build(name, images).modules()}
-    assert (DepthwiseConv2d if name.startswith("mobile") else Dropout) in kinds
+def test_a_format_takes_them_and_gives_the_plain_ones_back(name: str, images: Facts) -> None:
+    network = build(name, images)
+    built = [type(each) for each in network.modules()]
+    Format().prepare(network)
+    fast = DepthwiseConv2d if name.startswith("mobile") else Dropout
+    assert fast in {type(each) for each in network.modules()} and fast not in built
+    release(network)
+    assert [type(each) for each in network.modules()] == built

@@ -29,7 +29,7 @@ def test_a_trial_leaves_the_network_as_it_was(network: Network, batch: Batch) ->
 def test_the_layout_does_not_change_the_result(network: Network, batch: Batch, layout: str) -> None:
     network.eval()
     expected = network(batch.canvas)
-    Format("fp32", layout).apply(network)  # type: ignore[arg-type]
+    Format("fp32", layout).prepare(network)  # type: ignore[arg-type]
     assert torch.allclose(network(batch.canvas), expected, atol=1e-5)
     assert network.prepare(batch.canvas).is_contiguous() == (layout == "channels-first")
 
@@ -40,7 +40,7 @@ def test_attention_in_steps_is_the_fused_one(network: Network) -> None:
     tokens = torch.randn(3, 5, 16)
     attention.fused_attn = True
     expected = attention(tokens)
-    Format().apply(network)
+    Format().prepare(network)
     assert not attention.fused_attn
     assert torch.allclose(attention(tokens), expected, atol=1e-6)
 

@@ -12,19 +12,19 @@ from edgekd.config import CacheLogits, Data, Distill
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, view_in_order
 from edgekd.data.sources import open_data
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Spec, View
 from edgekd.methods.kd import Kd, Options
 from edgekd.models.build import build
 from edgekd.models.network import Network
+from edgekd.models.trained import load_network
 from edgekd.objectives import Distillation
 from edgekd.report import Silent
 from edgekd.runs import Run
 from edgekd.teachers.cache_pass import Purpose, fill
-from edgekd.teachers.resolve import load_network
 from edgekd.teachers.source import from_run
 from edgekd.teachers.teacher import Cached, Live, Teacher
-from edgekd.training.settings import settle_views, view_recipe
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 TEACHER = "custom-student-pictures"
@@ -57,7 +57,7 @@ def taught(teacher: Teacher, data: ImageData) -> dict[str, torch.Tensor]:
     method = Kd(Options())
     method.bind(Spec(len(data.classes), frozenset({"logits"})), teacher.spec)
     objective = Distillation(student, teacher, method, (0.9, 0.0))
-    FORM.apply(objective)
+    FORM.prepare(objective)
     update = Update(objective, make_optimizer(config, [LayerRate(list(objective.parameters()), 1.0)]), config, FORM)
     batches = Batches(data.train, view_recipe(config), BATCH, 0, VIEWS)
     steps = EPOCHS * batches.steps_per_epoch

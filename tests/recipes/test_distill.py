@@ -12,9 +12,9 @@ from edgekd.config import Data
 from edgekd.data.loader import view_in_order
 from edgekd.data.sources import open_data
 from edgekd.images.views.recipe import ViewRecipe
+from edgekd.models.trained import load_network
 from edgekd.report import Silent
 from edgekd.runs import Run
-from edgekd.teachers.resolve import load_network
 
 TEACHER = "custom-student-pictures"
 

@@ -8,6 +8,7 @@ import pytest
 
 from edgekd.config import CacheLogits, Distill, Finetune, TrainTeacher, Views
 from edgekd.data.loader import Batches
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.declaration import as_dict, from_dict
 from edgekd.errors import UsageError
 from edgekd.images.imageset import Split
@@ -16,7 +17,7 @@ from edgekd.models.defaults import RATES, recipe_for
 from edgekd.models.network import Network
 from edgekd.objectives import Supervised
 from edgekd.report import Silent
-from edgekd.training.settings import settle, settle_time, settle_views, view_recipe
+from edgekd.training.settings import settle, settle_time
 from tests.training.conftest import Pictures
 
 ALL: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The second child, `python -m edgekd.profiling.measure.inspection_process`: operators, parity and accuracy, beside the timing."""
+"""The child for operators, parity and accuracy: `python -m edgekd.profiling.measure.inspection_process`."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The measuring child: `python -m edgekd.profiling.measure.timing_process` reads one JSON command a line, answers one a line.
+"""The timing child, `python -m edgekd.profiling.measure.timing_process`: a JSON command a line in, an answer out.
 
 It stays as light as a bare ONNX Runtime process: numpy, onnxruntime and the few modules beside this one.
 """

@@ -1,44 +1,12 @@
 """Whether a network can meet a device's limits at all: its file, memory and latency do not depend on training."""
 
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
-from edgekd import __version__
-from edgekd.config import Export, Profile
 from edgekd.errors import CheckFailed
-from edgekd.exporting.onnx import write_onnx
-from edgekd.models.cost import measure
-from edgekd.models.network import Network
 from edgekd.profiling.judge.budget import Check
-from edgekd.profiling.survey import survey
 from edgekd.profiling.tables import check_of, whole
-from edgekd.report import Cell, Reporter, Table
-from edgekd.runs import slug
-from edgekd.runtimes.record import FORMAT
-
-WARM_UP_SECONDS = 0.5
-SECONDS = 2.0
-
-
-def measure_untrained(network: Network, device: str, report: Reporter) -> dict[str, Any]:
-    """What `edgekd profile --device` says of the network's export, which is removed again; on the CPU."""
-    spec, cost = network.spec, measure(network.spec)
-    facts = {"format": FORMAT, "edgekd": __version__, "model": spec.name, "input_size": spec.input_size}
-    facts |= {"params": cost.parameters, "macs": cost.macs}
-    example = torch.zeros(2, spec.channels, spec.input_size, spec.input_size)
-    with TemporaryDirectory(prefix="edgekd-dry-run-") as folder:
-        path = Path(folder) / f"{slug(spec.name)}.onnx"
-        write_onnx(network.backbone, example, path, Export().opset, facts)
-        found = survey(Profile(models=(str(path),), device=device, warmup=WARM_UP_SECONDS, duration=SECONDS), report)
-    for words in found["warnings"]:
-        # That load is the dry run's own; whether there was another is told at its start.
-        if "load average" not in words:
-            report.warn(words)
-    return found
+from edgekd.report import Cell, Table
 
 
 def judge_untrained(found: dict[str, Any], train_seconds: float | None) -> dict[str, Any]:

@@ -9,24 +9,26 @@ import torch
 
 from edgekd.cache.columns import row_bytes
 from edgekd.cache.plan import Plan
+from edgekd.compute.allocator import peak_rss_mb
 from edgekd.config import Distill
 from edgekd.errors import CacheError
+from edgekd.exporting.latency import measure_untrained
 from edgekd.methods.contract import Method
 from edgekd.models.cost import measure
 from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Spec
+from edgekd.models.trained import build_student
 from edgekd.profiling.device.conditions import explain, read_conditions
 from edgekd.profiling.device.profiles import find_device
 from edgekd.recipes.dry_run.cost import Forecast, tables_of, verdict
-from edgekd.recipes.dry_run.device_limits import broken, judge_untrained, limits_line, limits_table, measure_untrained
-from edgekd.recipes.dry_run.starting_point import Scene, build_student, find_scene
+from edgekd.recipes.dry_run.device_limits import broken, judge_untrained, limits_line, limits_table
+from edgekd.recipes.dry_run.starting_point import Scene, find_scene
 from edgekd.recipes.dry_run.timing import StudentPace, TeacherPace, rehearse_student, rehearse_teacher
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run
 from edgekd.runtimes.onnx_file import read_model
 from edgekd.teachers.cache_planning import affordable_views, check_room
 from edgekd.teachers.source import KnownTeacher
-from edgekd.training.session import peak_rss_mb
 from edgekd.training.settings import settle, total_steps
 
 DENSE = ("fp16", "u8", "fp32")

@@ -11,22 +11,22 @@ from edgekd.cache.state import views_to_have
 from edgekd.cache.store import all_shards, missing_shards
 from edgekd.cache.temperature import check_temperature
 from edgekd.config import Distill
+from edgekd.data.inheritance import inherit_data_options
 from edgekd.data.sources import open_data
-from edgekd.images.imageset import ImageData
+from edgekd.data.view_options import settle_views, view_recipe
+from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
-from edgekd.models.build import build, plan, rebuild
+from edgekd.models.build import plan, rebuild
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Network, Spec
-from edgekd.models.weights import apply_weights, build_for, load_weights
+from edgekd.models.weights import build_for, load_weights
 from edgekd.report import Reporter
 from edgekd.runs import Run, slug
 from edgekd.teachers.preparation import caches_of, make_ready, newest_cache
 from edgekd.teachers.pretrained import adopted
-from edgekd.teachers.resolve import find_teacher, inherit_data_options, teacher_and_data
+from edgekd.teachers.resolve import find_teacher, teacher_and_data
 from edgekd.teachers.source import ONNX, KnownTeacher
 from edgekd.teachers.teacher import Teacher
-from edgekd.training.session import describe_data
-from edgekd.training.settings import settle_views, view_recipe
 
 
 @dataclass(frozen=True)
@@ -144,13 +144,3 @@ def _spec(name: str, data: ImageData, config: Distill) -> tuple[Spec, str]:
     if resolve(name) in OWN or is_file(resolve(name)):
         return plan(name, data), f"there is no run of it: edgekd train-teacher --model {name}"
     return plan(name, data, start="pretrained"), "there is no run of it: its pretrained weights would be fetched first"
-
-
-def build_student(config: Distill, data: ImageData) -> Network:
-    """The student, with the weights of --student-weights when they are given."""
-    if config.student_weights is None:
-        return build(config.student, data, input_size=config.input_size, code=config)
-    state, origin = load_weights(config.student_weights), str(config.student_weights)
-    network = build_for(config.student, data, state, origin, input_size=config.input_size, code=config)
-    apply_weights(network, state, origin)
-    return network

@@ -16,6 +16,7 @@ from edgekd.compute.formats import Format, device_of, trial_batch
 from edgekd.config import CacheLogits, Distill
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, in_order, view_in_order
+from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.methods.contract import Method, Spec, View
 from edgekd.methods.loading import check_needs
 from edgekd.models.network import Network
@@ -24,7 +25,7 @@ from edgekd.recipes.dry_run.starting_point import Scene
 from edgekd.report import Reporter
 from edgekd.teachers.cache_planning import TOPK, new_plan
 from edgekd.teachers.source import KnownTeacher
-from edgekd.training.settings import format_of, settle_format, settle_time, settle_views, training_step, view_recipe
+from edgekd.training.settings import format_of, settle_format, settle_time, training_step
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
 WARM_UP = 2
@@ -155,7 +156,7 @@ def _training_pace(objective: Objective, scene: Scene, config: Distill) -> float
 
     first = next(training_batches(scene, config)).to(update.device)
     count = len(trial_batch(objective, first, training_step(objective)))
-    form.apply(objective)
+    form.prepare(objective)
     # at the learning rate and image size of the end: an upper limit where images grow on the way
     return pace(lambda batch: _wait(update(batch, 1.0)), training_batches(scene, config, count))
 
@@ -166,7 +167,7 @@ def _wait(parts: dict[str, Tensor]) -> list[float]:
 
 def _forward_pace(network: Network, form: Format, batches: Iterable[Batch]) -> float:
     device = network.offset.device
-    form.apply(network.eval())
+    form.prepare(network.eval())
     with torch.inference_mode(), form.autocast(device):
         return pace(lambda batch: network(batch.canvas.to(device)).float().cpu(), batches)
 

@@ -11,8 +11,8 @@ import torch
 
 from edgekd.cache.columns import row_bytes
 from edgekd.data.batch import Batch
-from edgekd.recipes.dry_run import device_limits as prospect
-from edgekd.recipes.dry_run import timing as rehearsal
+from edgekd.exporting import latency
+from edgekd.recipes.dry_run import timing
 
 TEACHER = "custom-student-pictures"
 DEVICE = """title = "A box"
@@ -30,10 +30,10 @@ cpu_model = ["no such processor"]
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few steps: these tests ask what is said, not how exact it is."""
-    monkeypatch.setattr(rehearsal, "STEPS", 1)
-    monkeypatch.setattr(rehearsal, "WARM_UP", 1)
-    monkeypatch.setattr(prospect, "WARM_UP_SECONDS", 0.02)
-    monkeypatch.setattr(prospect, "SECONDS", 0.05)
+    monkeypatch.setattr(timing, "STEPS", 1)
+    monkeypatch.setattr(timing, "WARM_UP", 1)
+    monkeypatch.setattr(latency, "WARM_UP_SECONDS", 0.02)
+    monkeypatch.setattr(latency, "SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -169,14 +169,14 @@ def test_a_device_without_dry_run_is_a_usage_error(cli: Any) -> None:
 
 
 def test_a_pace_is_the_median_after_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "STEPS", 3)
-    monkeypatch.setattr(rehearsal, "WARM_UP", 2)
+    monkeypatch.setattr(timing, "STEPS", 3)
+    monkeypatch.setattr(timing, "WARM_UP", 2)
     clock = iter([0.0, 1.0, 2.0, 2.02, 2.1, 2.14])
     monkeypatch.setattr("edgekd.recipes.dry_run.timing.time.perf_counter", lambda: next(clock))
-    assert rehearsal.pace(lambda _: None, repeat(batch(2))) == pytest.approx(0.02)
+    assert timing.pace(lambda _: None, repeat(batch(2))) == pytest.approx(0.02)
 
 
 def test_logits_stand_in_for_a_cache_in_every_store() -> None:
     for store, topk in (("fp16", 0), ("fp32", 0), ("u8", 0), ("topk", 2)):
-        said = rehearsal.StandIn(5, store, topk, 8)(batch(3)).logits
+        said = timing.StandIn(5, store, topk, 8)(batch(3)).logits
         assert said is not None and said.shape == (3, 5) and torch.isfinite(said).all()

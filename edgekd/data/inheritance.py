@@ -1,0 +1,25 @@
+"""Data options that a command takes over from the run or cache it starts from."""
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from edgekd import config as options
+from edgekd.declaration import fill_defaults
+from edgekd.runs import Run, same_data
+
+DATA_FIELDS = tuple(each.name for each in fields(options.Data))
+
+
+WithData = TypeVar("WithData", bound=options.Data)
+
+
+def inherit_data(config: WithData, run: Run) -> WithData:
+    """The data options of a run, for those that were left open; only when it is the same data."""
+    return inherit_data_options(config, run.manifest()["data"]["options"], str(run.path / "manifest.json"))
+
+
+def inherit_data_options(config: WithData, described: dict[str, Any], place: str) -> WithData:
+    """The same from options read at `place`."""
+    if config.data is not None and not same_data(config.data, described["data"]):
+        return config
+    return fill_defaults(config, described, place, DATA_FIELDS)

@@ -1,0 +1,39 @@
+"""Latency and memory of a network that is not trained yet: neither depends on its weights."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from edgekd import __version__
+from edgekd.cache.plan import FORMAT
+from edgekd.config import Export, Profile
+from edgekd.exporting.onnx import write_onnx
+from edgekd.models.cost import measure
+from edgekd.models.network import Network
+from edgekd.profiling.survey import survey
+from edgekd.report import Reporter
+from edgekd.runs import slug
+
+WARM_UP_SECONDS = 0.5
+
+
+SECONDS = 2.0
+
+
+def measure_untrained(network: Network, device: str, report: Reporter) -> dict[str, Any]:
+    """What `edgekd profile --device` says of the network's export, which is removed again; on the CPU."""
+    spec, cost = network.spec, measure(network.spec)
+    facts = {"format": FORMAT, "edgekd": __version__, "model": spec.name, "input_size": spec.input_size}
+    facts |= {"params": cost.parameters, "macs": cost.macs}
+    example = torch.zeros(2, spec.channels, spec.input_size, spec.input_size)
+    with TemporaryDirectory(prefix="edgekd-dry-run-") as folder:
+        path = Path(folder) / f"{slug(spec.name)}.onnx"
+        write_onnx(network.backbone, example, path, Export().opset, facts)
+        found = survey(Profile(models=(str(path),), device=device, warmup=WARM_UP_SECONDS, duration=SECONDS), report)
+    for words in found["warnings"]:
+        # That load is the dry run's own; whether there was another is told at its start.
+        if "load average" not in words:
+            report.warn(words)
+    return found
