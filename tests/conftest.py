@@ -14,6 +14,8 @@ from PIL import Image
 
 from edgekd.cli.app import main
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for its workers; output to a pipe has no width
+
 CLASSES = ("disc", "frame", "stripes")
 SIDE = 16
 

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from edgekd import __version__
-from edgekd.cache.plan import FORMAT
 from edgekd.config import Export, Profile
 from edgekd.exporting.onnx import write_onnx
 from edgekd.models.cost import measure
@@ -15,6 +14,7 @@ from edgekd.models.network import Network
 from edgekd.profiling.survey import survey
 from edgekd.report import Reporter
 from edgekd.runs import slug
+from edgekd.runtimes.record import FORMAT
 
 WARM_UP_SECONDS = 0.5
 

@@ -14,7 +14,7 @@ from edgekd.runs import Run, find, newest
 TAUGHT = ("distill", "finetune")
 
 
-def load_network(run: Run, code: options.Code) -> Network:
+def load_network(run: Run, code: options.Code | None = None) -> Network:
     """The network of a run with its best weights; `code` says whose own file may run.
 
     Raises CheckpointError when it cannot be had.
