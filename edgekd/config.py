@@ -103,7 +103,7 @@ class Machine(Options):
 
 @dataclass(frozen=True)
 class Views(Options):
-    """How an image is varied from pass to pass; None means the cache's own when there is one."""
+    """How an image is varied from pass to pass; what is left open is the cache's or the teacher's own, else usual."""
 
     crop: float | None = option(
         None,
@@ -111,7 +111,11 @@ class Views(Options):
         low=0,
         high=0.5,
     )
-    flip: bool | None = option(None, "random left-right flips; default: on")
+    flip: Literal["auto", "on", "off"] = option(
+        "auto",
+        "random left-right flips (--no-flip: off); auto: the teacher's or cache's own, else off where a look at the "
+        "training images shows that mirroring changes the class",
+    )
     resized_crop: float | None = option(
         None, "least share of the area in random crops (in place of shifts), as 0.35; default 0: off", low=0, high=1
     )
@@ -255,7 +259,8 @@ class CacheLogits(Data, Machine, Views, Teacher, Cache, Code, Shell):
         if place().world > 1:
             raise UsageError("--import: needs one process", "start it without torchrun")
         asking = [each.name for each in (*fields(Views), *fields(Teacher))] + ["columns", "shard"]
-        given = [name for name in asking if getattr(self, name)] + ["views"] * (self.views not in (None, 1))
+        given = [name for name in asking if getattr(self, name) and (name != "flip" or self.flip == "on")]
+        given += ["views"] * (self.views not in (None, 1))
         if given:
             raise UsageError(
                 f"--import and --{flag(given[0])}: they exclude each other",

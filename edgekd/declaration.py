@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from edgekd.errors import ConfigError, EdgekdError, UsageError
 from edgekd.values import LARGEST, Limits, Unfit, convert
 
+SWITCH = ("on", "off")
+"""Choices that may also be given as true and false in files, and the second one as `--no-NAME`."""
 AUTO = "auto"
 """In place of a number: leave it open."""
 
@@ -88,6 +90,11 @@ def choices_of(hint: Any) -> tuple[str, ...]:  # noqa: ANN401
     return ()
 
 
+def is_switch(hint: Any) -> bool:  # noqa: ANN401
+    """Whether an option is on, off, or something beside these."""
+    return set(SWITCH) <= set(choices_of(hint))
+
+
 def plain_type(hint: Any) -> Any:  # noqa: ANN401
     """`int | None` -> `int`."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
@@ -102,6 +109,8 @@ def converted(each: Field[Any], hint: Any, value: Any, place: str, error: type[E
     """
     if value == AUTO and each.metadata["auto"] and plain_type(hint) is int:
         return None
+    if isinstance(value, bool) and is_switch(hint):
+        return SWITCH[not value]
     kind = plain_type(hint)
     if typing.get_origin(kind) is tuple and not isinstance(value, list | tuple):
         value = [value]

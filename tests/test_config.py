@@ -38,7 +38,7 @@ def test_choices_are_found_inside_an_optional() -> None:
 
 
 def test_a_config_survives_its_own_dictionary() -> None:
-    made = Distill(student="resnet8", set=("a=1",), runs=Path("elsewhere"), crop=0.0, flip=False)
+    made = Distill(student="resnet8", set=("a=1",), runs=Path("elsewhere"), crop=0.0, flip="off")
     assert from_dict(Distill, as_dict(made), "here") == made
 
 

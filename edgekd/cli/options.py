@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 import typer
 
 from edgekd.config import NETWORKS, Code
-from edgekd.declaration import AUTO, Options, converted, flag, key_of, offered, plain_type
+from edgekd.declaration import AUTO, SWITCH, Options, converted, flag, is_switch, key_of, offered, plain_type
 from edgekd.errors import ConfigError, UsageError, nearest
 from edgekd.reading import read_json, read_toml
 from edgekd.values import check
@@ -34,9 +34,11 @@ def command(config: type[Options], body: Callable[[Given], None], text: str) -> 
         body({name: value for name, value in values.items() if value is not None and value != []})
 
     hints = typing.get_type_hints(config)
+    switches = [each.name for each in offered(config) if is_switch(hints[each.name])]
     call.__doc__ = text
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [_parameter(each, hints[each.name]) for each in _in_help_order(config)]
+        + [_off_switch(name) for name in switches]
     )
     call.__annotations__ = {}
     return call
@@ -67,6 +69,22 @@ def _parameter(each: Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN40
     return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
+def _off_switch(name: str) -> inspect.Parameter:
+    """`--no-NAME`, which the help of `--NAME` tells of."""
+    annotation: Any = Annotated[bool | None, typer.Option(f"--no-{flag(name)}", hidden=True, show_default=False)]
+    return inspect.Parameter(f"no_{name}", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _switched(given: Given, hints: dict[str, Any]) -> Given:
+    """The flags with `--no-NAME` taken for `--NAME off`; raises UsageError when both are given and differ."""
+    found = dict(given)
+    for name in [name for name, hint in hints.items() if is_switch(hint) and found.pop(f"no_{name}", False)]:
+        if found.setdefault(name, SWITCH[1]) != SWITCH[1]:
+            what = f"--{flag(name)} {found[name]} and --no-{flag(name)}"
+            raise UsageError(f"{what}: they exclude each other", "give one of them")
+    return found
+
+
 def _number_or_auto(text: str) -> int | str:
     return text if text == AUTO else int(text)
 
@@ -90,6 +108,7 @@ def build(config: type[Options], name: str, given: Given, commands: Mapping[str,
     path = given.get("config")
     values = _read(Path(path), name, commands) if path else {}
     hints = typing.get_type_hints(config)
+    given = _switched(given, hints)
     known = {each.name: each for each in fields(config)}
     merged = values | {
         key: converted(known[key], hints[key], value, f"--{flag(key)}", UsageError) for key, value in given.items()

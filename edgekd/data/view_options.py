@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from edgekd.config import Views
+from edgekd.declaration import AUTO, SWITCH
 from edgekd.images.views.recipe import ViewRecipe
 
 AnyViews = TypeVar("AnyViews", bound=Views)
@@ -11,7 +12,7 @@ AnyViews = TypeVar("AnyViews", bound=Views)
 
 USUAL: dict[str, Any] = {
     "crop": 0.125,
-    "flip": True,
+    "flip": "on",
     "resized_crop": 0.0,
     "randaugment": 0,
     "magnitude": 5,
@@ -26,10 +27,14 @@ USUAL: dict[str, Any] = {
 
 def resolve_views(config: Views, known: dict[str, Any]) -> dict[str, Any]:
     """The view options: as given, else the known recipe's, else the usual ones."""
-    given = {name: value for name in USUAL if (value := getattr(config, name)) is not None}
+    given = {name: value for name in USUAL if (value := getattr(config, name)) not in (None, AUTO)}
     # Shift and zoom exclude each other, so asking for one switches the other off.
     if given.get("crop"):
         given.setdefault("resized_crop", 0.0)
+    known = {
+        name: SWITCH[not value] if name == "flip" and isinstance(value, bool) else value
+        for name, value in known.items()
+    }
     found = USUAL | {name: value for name, value in known.items() if name in USUAL} | given
     if found["resized_crop"] and "crop" not in given:
         found["crop"] = 0.0
@@ -45,7 +50,7 @@ def view_recipe(config: Views) -> ViewRecipe:
     """The recipe of settled view options; what an older manifest does not know of is off."""
     return ViewRecipe(
         crop=config.crop or 0.0,
-        flip=bool(config.flip),
+        flip=config.flip == "on",
         seed=config.view_seed or 0,
         resized_crop=config.resized_crop or 0.0,
         randaugment=config.randaugment or 0,

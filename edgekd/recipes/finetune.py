@@ -8,6 +8,7 @@ from edgekd.compute.distributed import everyone
 from edgekd.config import Finetune
 from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
+from edgekd.data.view_choice import choose_views, views_of
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
 from edgekd.models.build import layer_groups, swap_head
@@ -49,6 +50,8 @@ def run(config: Finetune, report: Reporter) -> Result:
     with everyone().in_turn():
         data = open_data(_with_channels(config, network), report)
     data = replace(data, train=data.train.labelled())
+    known = views_of(parent) if data.classes == network.spec.classes else {}
+    config = choose_views(config, known, parent.path, data, report)
     torch.manual_seed(config.seed)
     if data.classes != network.spec.classes:
         report.note(f"other classes than {parent.path.name} knows, so the head starts fresh")

@@ -8,6 +8,7 @@ import torch
 from edgekd.compute.distributed import everyone
 from edgekd.config import TrainTeacher
 from edgekd.data.sources import open_data
+from edgekd.data.view_choice import choose_views
 from edgekd.declaration import as_dict
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import Start, build
@@ -36,6 +37,7 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     with everyone().in_turn():
         data = open_data(config, report)
     data = replace(data, train=data.train.labelled())
+    config = choose_views(config, {}, None, data, report)
     torch.manual_seed(config.seed)
     network = _network(config, data, report)
     config = settle(config, recipe_for(network.spec.name), len(data.train))

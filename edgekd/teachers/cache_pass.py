@@ -23,6 +23,7 @@ from edgekd.compute.formats import Format, device_of
 from edgekd.config import CacheLogits, share_of
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
+from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.declaration import flag
 from edgekd.errors import CacheError, CheckpointError, DataError, Interrupted
@@ -104,9 +105,11 @@ def _plan(
     """The plan that is there, or a new one, and the network that it took to make it."""
     plan = _known_plan(folder, teacher, data, config, purpose)
     if plan is not None:
+        tell_other_views(folder, plan.views, Path(plan.teacher["place"]), report)
         return plan, None
     is_replaced = (folder / "plan.json").is_file()
     network = teacher.network(config).to(device_of(config)).eval()
+    config = choose_views(config, teacher.views, teacher.place, data, report)
     plan, seconds = new_plan(teacher, data, config, network, report)
     plan = _for_temperature(folder, plan, config, purpose.temperature, report)
     views = config.views or affordable_views(plan, seconds, len(data.everything), folder, purpose.epochs)

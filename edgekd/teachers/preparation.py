@@ -16,6 +16,7 @@ from edgekd.compute.formats import Format, device_of
 from edgekd.config import CacheLogits, Distill
 from edgekd.data.inheritance import inherit_data_options
 from edgekd.data.sources import open_data
+from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError, UsageError
 from edgekd.images.imageset import ImageData, describe_data
@@ -109,6 +110,7 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
     for cache in caches:
         if warning := version_warning(cache.folder, cache.plan):
             report.warn(warning)
+        tell_other_views(cache.folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
     taught = _cached(caches, list(named.values()), known_images(first, data), config, method)
     _check_shards(caches, taught.views or 1, report)
     return taught
@@ -129,6 +131,7 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     if config.live:
         network = teacher.network(config).to(device_of(config))
         Format(memory_format=teacher.layout).prepare(network)
+        config = choose_views(config, teacher.views, teacher.place, data, report)
         config = replace(config, teacher=str(teacher.place), teacher_weights=None)
         parents = {"teacher": {"run" if teacher.run else "file": str(teacher.place), "sha256": teacher.sha256}}
         return Taught(Live(network), data, config, parents, None)

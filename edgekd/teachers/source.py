@@ -1,13 +1,14 @@
 """A teacher that can be asked: a finished run or an ONNX file, with what its answers depend on."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgekd.cache.plan import Plan
 from edgekd.compute.formats import Layout
 from edgekd.config import CacheLogits, Code
+from edgekd.data.view_choice import views_of
 from edgekd.errors import UsageError
 from edgekd.models.build import rebuild
 from edgekd.models.names import is_file
@@ -22,12 +23,16 @@ ONNX = ".onnx"
 
 @dataclass(frozen=True)
 class KnownTeacher:
-    """`name` is what caches are called by default, `place` the run folder or file, `spec` how it is fed."""
+    """`name` is what caches are called by default, `place` the run folder or file, `spec` how it is fed.
+
+    `views` says how the images were varied that it was trained on; empty where that is not known.
+    """
 
     name: str
     place: Path
     spec: Spec
     sha256: str
+    views: dict[str, Any] = field(default_factory=dict)
 
     @property
     def run(self) -> Run | None:
@@ -79,7 +84,7 @@ def _code_sum(model: str, place: Path) -> str | None:
 def from_run(run: Run) -> KnownTeacher:
     """The teacher a finished run is; raises CheckpointError when its weights are not those of its manifest."""
     spec = Spec.from_dict(run.manifest()["model"])
-    return KnownTeacher(run.path.name, run.path, spec, run.check_weights())
+    return KnownTeacher(run.path.name, run.path, spec, run.check_weights(), views_of(run))
 
 
 def answers_sum(place: Path) -> str:

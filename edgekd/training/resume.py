@@ -1,11 +1,11 @@
 """`--resume`: the options of the run that goes on, and whether there is anything left to do."""
 
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from edgekd.config import NETWORKS, Code, Distill, Finetune, Shell, TrainTeacher
 from edgekd.config import Run as RunOptions
-from edgekd.declaration import as_dict, flag, from_dict, is_given
+from edgekd.declaration import SWITCH, as_dict, flag, from_dict, is_given, is_switch
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.models.names import is_file, resolve
 from edgekd.models.ownfile import own_sum
@@ -29,7 +29,8 @@ def go_on(config: Config, run: Run, command: str) -> Config:
     manifest = run.manifest()
     if manifest["command"] != command:
         raise CheckpointError(f"{run.path}: made by edgekd {manifest['command']}", "give another --name")
-    settled, given, now = manifest["config"], manifest["given"], as_dict(config)
+    now = as_dict(config)
+    settled, given = (_as_now(config, manifest[each]) for each in ("config", "given"))
     for name in now.keys() - HOW - MACHINE:
         if now[name] not in (settled.get(name), given.get(name)) and is_given(config, name):
             raise UsageError(
@@ -40,6 +41,15 @@ def go_on(config: Config, run: Run, command: str) -> Config:
     kept = settled | {name: now[name] for name in (HOW | changed) & now.keys()}
     found = from_dict(type(config), kept, str(run.path / "manifest.json"))
     return replace(found, trust_code=config.trust_code, from_record=_unnamed(config, found, manifest["model"]))
+
+
+def _as_now(config: Config, stored: dict[str, Any]) -> dict[str, Any]:
+    """Stored options in today's words: an option that is on or off may have been true or false."""
+    hints = get_type_hints(type(config))
+    return {
+        name: SWITCH[not value] if isinstance(value, bool) and is_switch(hints.get(name)) else value
+        for name, value in stored.items()
+    }
 
 
 def _unnamed(asked: Code, settled: Code, model: dict[str, Any]) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
+from edgekd.training.mirrored import tell_turned
 from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step
 from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
 
@@ -240,6 +241,8 @@ def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
     if ranks.is_first:
         restore_weights(network, job.run.weights)
     ranks.share(network.parameters())
+    if ranks.is_first and job.config.flip == "on":
+        tell_turned(network, job.data, job.config.batch_size or 250, format_of(job.config), keeper.report)
     score = evaluate_together(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
     if not ranks.is_first:
         return Result({})

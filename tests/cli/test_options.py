@@ -40,7 +40,7 @@ def test_one_file_serves_a_chain(tmp_path: Path) -> None:
         ("given = ['alpha']", "unknown key 'given'"),
         ("[distill]\nmodel = 'x'", r"\[distill\]: unknown key 'model'"),
         ("epochs = 'many'", "not a whole number"),
-        ("flip = 1", "not true or false"),
+        ("flip = 1", "not one of auto, on, off"),
         ("epochs = true", "not a whole number"),
         ("epochs =", "TOML"),
     ],

@@ -100,7 +100,7 @@ def test_students_learn_from_imported_logits(
     called = cli("distill", "--cache", "x", *quick, "--json")
     assert called.code == 0 and called.json["parents"]["teacher"]["place"] == "theirs.npz", called.err
     config = json.loads(Path(called.json["run"], "manifest.json").read_text())["config"]
-    assert (config["crop"], config["flip"], config["views"]) == (0.0, False, 1)
+    assert (config["crop"], config["flip"], config["views"]) == (0.0, "off", 1)
     Path("theirs.npz").unlink()
     assert cli("distill", "--cache", "x", *quick, "--name", "without-the-file").code == 0
 

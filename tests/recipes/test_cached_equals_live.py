@@ -52,7 +52,7 @@ class OnItsBatches:
 def taught(teacher: Teacher, data: ImageData) -> dict[str, torch.Tensor]:
     """A student's weights after a few epochs."""
     torch.manual_seed(3)
-    config = Distill(optimizer="sgd", lr=0.05, crop=0.125, flip=True, view_seed=0)
+    config = Distill(optimizer="sgd", lr=0.05, crop=0.125, flip="on", view_seed=0)
     student = build("custom-student", data)
     method = Kd(Options())
     method.bind(Spec(len(data.classes), frozenset({"logits"})), teacher.spec)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgekd.cache.store import open_cache
-from edgekd.config import Data
+from edgekd.config import Code, Data
 from edgekd.data.loader import view_in_order
 from edgekd.data.sources import open_data
 from edgekd.images.views.recipe import ViewRecipe
@@ -24,7 +24,7 @@ def manifest(place: Path, run: str) -> dict[str, Any]:
 
 
 def test_the_cache_holds_what_the_teacher_says_of_each_view(workplace: Path, folder: Path) -> None:
-    network = load_network(Run(workplace / "runs" / TEACHER)).eval()
+    network = load_network(Run(workplace / "runs" / TEACHER), Code()).eval()
     data = open_data(Data(data=str(folder)), Silent())
     cache = open_cache(workplace / "cache" / TEACHER)
     recipe = ViewRecipe(cache.plan.views["crop"], cache.plan.views["flip"], cache.plan.views["seed"])

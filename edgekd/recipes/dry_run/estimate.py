@@ -10,6 +10,7 @@ import torch
 from edgekd.cache.columns import row_bytes
 from edgekd.cache.plan import Plan
 from edgekd.compute.allocator import peak_rss_mb
+from edgekd.compute.formats import Format, device_of
 from edgekd.config import Distill
 from edgekd.errors import CacheError
 from edgekd.exporting.latency import measure_untrained
@@ -29,8 +30,10 @@ from edgekd.runs import Run
 from edgekd.runtimes.onnx_file import read_model
 from edgekd.teachers.cache_planning import affordable_views, check_room
 from edgekd.teachers.source import KnownTeacher
+from edgekd.training.mirrored import tell_turned
 from edgekd.training.settings import settle, total_steps
 
+BATCH = 100
 DENSE = ("fp16", "u8", "fp32")
 
 
@@ -69,6 +72,8 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     peaks = {"student": peak_rss_mb()}
     teacher_pace = rehearse_teacher(scene, settled, report)
     peaks["with_teacher"] = peak_rss_mb()
+    if settled.flip == "on":
+        _tell_turned(scene, settled, report)
     found = Measured(scene, settled, student_pace, teacher_pace, peaks, *_cache(scene, teacher_pace))
     forecast = _forecast(found)
     facts = _facts(found, forecast, report)
@@ -81,6 +86,17 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     judged = judge_untrained(surveyed, forecast.epochs * forecast.cached_epoch_seconds)
     lines += [judged["statement"], limits_line(judged)]
     return Result(facts | {"device": judged}, [*tables, limits_table(judged)], lines, broken(judged, student.spec.name))
+
+
+def _tell_turned(scene: Scene, config: Distill, report: Reporter) -> None:
+    """Warn where the teacher, as far as its weights are here, takes mirrored validation images for another class."""
+    teacher = scene.teacher
+    if teacher is None or not (teacher.place.is_file() or (teacher.run and teacher.run.weights.is_file())):
+        return
+    network = teacher.network(config).to(device_of(config))
+    form = Format("fp32", teacher.layout)
+    form.prepare(network)
+    tell_turned(network, scene.data, BATCH, form, report)
 
 
 def _cache(scene: Scene, pace: TeacherPace | None) -> tuple[Plan, int, int]:

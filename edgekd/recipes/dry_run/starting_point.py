@@ -13,6 +13,7 @@ from edgekd.cache.temperature import check_temperature
 from edgekd.config import Distill
 from edgekd.data.inheritance import inherit_data_options
 from edgekd.data.sources import open_data
+from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
@@ -105,8 +106,9 @@ def _of_teacher(found: Run | Path, config: Distill, method: Method, report: Repo
     teacher, data, config = teacher_and_data(config, report)
     folder = kept or config.caches / teacher.name
     if config.live or not (folder / "plan.json").is_file():
-        return Scene(teacher, data, config)
+        return Scene(teacher, data, choose_views(config, teacher.views, teacher.place, data, report))
     cache = _examine(folder, teacher, data, config)
+    tell_other_views(folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
     temperature = getattr(method, "temperature", None)
     if temperature is not None:
         check_temperature(folder, cache.plan, temperature)
@@ -132,6 +134,7 @@ def _of_name(name: str, config: Distill, data: ImageData, report: Reporter) -> S
     spec, missing = _spec(name, data, config)
     run = f"{slug(name)}-{data.name}"
     report.warn(f"teacher {name}: {missing}; timed with fresh weights")
+    config = choose_views(config, {}, None, data, report)
     return Scene(KnownTeacher(run, config.runs / run, spec, ""), data, config, missing=missing)
 
 
