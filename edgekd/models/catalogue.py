@@ -9,7 +9,7 @@ from edgekd.errors import EdgekdError, UsageError, nearest
 from edgekd.models import timm_nets
 from edgekd.models.build import plan
 from edgekd.models.cost import measure
-from edgekd.models.names import OWN, SHORT, USUAL, resolve, short_names
+from edgekd.models.names import OWN, SHORT, USUAL, is_former, resolve, short_names
 from edgekd.models.network import Spec
 
 
@@ -57,7 +57,8 @@ def matching(pattern: str) -> list[str]:
     glob = pattern if any(each in pattern for each in "*?") else f"*{pattern}*"
     shorts = [SHORT[short] for short in SHORT if fnmatch(short, glob)]
     own = [name for name in OWN if fnmatch(name, glob)]
-    return list(dict.fromkeys([*own, *shorts, *timm.list_models(glob)]))
+    exact = [resolve(pattern)] if is_former(pattern) else []
+    return list(dict.fromkeys([*exact, *own, *shorts, *timm.list_models(glob)]))
 
 
 def _row(name: str, classes: int, input_size: int | None) -> Row | None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import timm
+from timm.models._registry import get_deprecated_models
 from torch import nn
 
 from edgekd.errors import UsageError, nearest
@@ -28,6 +29,9 @@ OWN: dict[str, OwnNet] = {
     **{f"custom-teacher-{n}": OwnNet(partial(families.custom_teacher, n), 32) for n in (4, 6, 8)},
     **{f"rescnn-{n}": OwnNet(partial(families.rescnn, n), 150) for n in (4, 6, 8, 10, 12)},
 }
+
+HUB = ("hf-hub:", "hf_hub:")
+"""What timm writes before the name of a model at Hugging Face."""
 
 SHORT: dict[str, str] = {
     "vit_tiny": "vit_tiny_patch16_224",
@@ -75,14 +79,43 @@ def resolve(name: str) -> str:
         return f"{Path(path).expanduser().resolve()}:{function}"
     if name in OWN:
         return name
-    short, dot, tag = name.partition(".")
-    full = SHORT.get(short, short) + dot + tag
-    if timm.is_model(full) and (not tag or full in timm.list_pretrained(f"{full}")):
-        return full
+    found = _at_timm(_without_hub(name))
+    if found is not None:
+        return found
     if ".py" in name:
         raise UsageError(f"{name}: a network file needs its function's name", "for example ./net.py:build")
+    if name.startswith(HUB):
+        hint = "of the hub only timm/NAME is known; give another one's weights as a file (--teacher-weights, --weights)"
+        raise UsageError(f"{name}: not one of timm's models", hint)
     known = [*OWN, *SHORT, *timm.list_models()]
-    raise UsageError(f"{name}: no such model", f"{nearest(name, known)}; `edgekd models '*'` lists all")
+    raise UsageError(f"{name}: no such model", f"{nearest(_without_hub(name), known)}; `edgekd models '*'` lists all")
+
+
+def _without_hub(name: str) -> str:
+    """The model's name out of `timm/NAME` and `hf-hub:timm/NAME`, as the hub and timm write it."""
+    bare = next((name.removeprefix(each) for each in HUB if name.startswith(each)), name)
+    return bare.removeprefix("timm/") if bare.startswith("timm/") else name
+
+
+def _at_timm(name: str) -> str | None:
+    """timm's name of today for a short, a present or a former one, with its tag; None when there is no such model."""
+    short, dot, tag = name.partition(".")
+    full, _, now = (get_deprecated_models().get(short) or SHORT.get(short, short)).partition(".")
+    tag = tag or now
+    if not timm.is_model(full):
+        return None
+    if not tag:
+        return full
+    tagged = timm.list_pretrained(f"{full}.*")
+    # timm's list of former names has tags that were renamed since: `sam` is `sam_in1k` now
+    whole = f"{full}.{tag}"
+    is_former = not dot
+    return next((each for each in tagged if each == whole or (is_former and each.startswith(f"{whole}_"))), None)
+
+
+def is_former(name: str) -> bool:
+    """Whether timm knows a model by this name only as a former one."""
+    return name in get_deprecated_models()
 
 
 def is_file(name: str) -> bool:

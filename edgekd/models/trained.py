@@ -9,6 +9,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.models.build import build, rebuild
 from edgekd.models.network import Network, Spec
 from edgekd.models.weights import apply_weights, build_for, load_weights, restore_weights
+from edgekd.report import Reporter
 from edgekd.runs import Run, find, newest
 
 TAUGHT = ("distill", "finetune")
@@ -38,11 +39,12 @@ def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT
     return found
 
 
-def build_student(config: Distill, data: ImageData) -> Network:
+def build_student(config: Distill, data: ImageData, report: Reporter) -> Network:
     """The student, with the weights of --student-weights when they are given."""
     if config.student_weights is None:
         return build(config.student, data, input_size=config.input_size, code=config)
     state, origin = load_weights(config.student_weights), str(config.student_weights)
     network = build_for(config.student, data, state, origin, input_size=config.input_size, code=config)
-    apply_weights(network, state, origin)
+    for note in apply_weights(network, state, origin):
+        report.note(note)
     return network

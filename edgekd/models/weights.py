@@ -1,28 +1,31 @@
 """Weights read from files and put into networks, with what does not fit told in words."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.torch import save
 
 from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.models.build import Start, build, head_name
+from edgekd.models.checkpoints import State, read_tensors
 from edgekd.models.network import Images, Network
 
-State = dict[str, Tensor]
-WRAPPINGS = ("state_dict", "model", "model_state_dict", "net", "student")
-PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.")
-"""What wrappers put before all names."""
+WRAPPINGS = ("", "state_dict", "model", "model_state_dict", "net")
+"""Where a file's weights mostly stand."""
+AVERAGED = re.compile(r"(^|[._])ema([._]|$)")
+"""What says that weights are averaged ones, as `state_dict_ema`, `model_ema`, `ema.module`."""
+_NUMBER = re.compile(r"\d+")
+SHOWN, MOST_SHOWN = 3, 6
+"""Names left over that are told one by one: of a group, and in all."""
 COUNTER = "num_batches_tracked"
 """A batch norm's, of which weights from before torch 0.4.1 know nothing; nothing is computed from it."""
 
 
 def load_weights(path: Path) -> State:
-    """The tensors of somebody's .safetensors, .pt or .pth file, without wrappings, by the names they have there.
+    """The tensors of somebody's .safetensors, .pt or .pth file by the names they have there; nothing in it is run.
 
     Raises CheckpointError when the file is missing, cut, of another kind, or holds no weights.
     """
@@ -32,7 +35,7 @@ def load_weights(path: Path) -> State:
 def restore_weights(network: Network, path: Path) -> None:
     """Put a run's own weights back into its network, name by name; raises CheckpointError when they do not fit."""
     state = _read(path)
-    _check(network, str(path), _misfit(network.backbone.state_dict(), state))
+    _check(network, str(path), _misfit(network.backbone.state_dict(), state, all_known=True))
     network.backbone.load_state_dict(state)
 
 
@@ -40,45 +43,64 @@ def _read(path: Path) -> State:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weight file", "give a .safetensors, .pt or .pth file")
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else _load_torch(path)
+        state = read_tensors(path)
     except Exception as error:  # the unpickler answers a file of another kind with errors of any kind
         raise CheckpointError(
             f"{path}: cannot be read as weights ({path.stat().st_size:,} bytes; cut short, or another kind of file)",
-            "give a whole .safetensors file, or a .pt/.pth file that holds only a state dict",
+            "give a whole .safetensors file, or a .pt/.pth file with a state dict",
         ) from error
     if not state:
-        raise CheckpointError(f"{path}: holds no weights", "save the network's state_dict()")
+        raise CheckpointError(
+            f"{path}: holds no weights by name", "save the network's state_dict(), not the network itself"
+        )
     return state
 
 
-def _load_torch(path: Path) -> State:
-    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    for _ in range(2):
-        for key in WRAPPINGS:
-            if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-                loaded = loaded[key]
-    if not isinstance(loaded, Mapping):
-        return {}
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+@dataclass(frozen=True)
+class Fitted:
+    """Weights by the network's own names, the prefix they have in the file, and names there that were not taken."""
+
+    state: State
+    prefix: str
+    left: tuple[str, ...]
+
+    def words(self, origin: str, head: str) -> list[str]:
+        """Notes on averaged weights that were preferred, and on what was left over (but for the classifier)."""
+        place = self.prefix.removesuffix(".")
+        notes = [f"{origin}: its averaged weights ({place}) are taken"] if AVERAGED.search(place) else []
+        left = [name for name in self.left if not name.startswith(f"{self.prefix}{head}.")]
+        groups = Counter(name.partition(".")[0] for name in left)
+        several = {group for group, count in groups.items() if count > SHOWN}
+        shown = [f"{group}.* ({groups[group]} tensors)" for group in groups if group in several]
+        shown += [name for name in left if name.partition(".")[0] not in several]
+        if shown:
+            more = f" and {len(shown) - MOST_SHOWN} more" if len(shown) > MOST_SHOWN else ""
+            notes.append(f"{origin}: not taken: {', '.join(shown[:MOST_SHOWN])}{more}")
+        return notes
 
 
-def _as_named_in(network: Network, state: State) -> State:
-    """The weights by the network's own names: prefixes that all of them have go, unless they are names of its own."""
+def _fit(network: Network, state: State) -> Fitted:
+    """The weights under the prefix that has most of the network's names; of equal ones the averaged, then the usual."""
     own = network.backbone.state_dict()
-    while not any(name in own for name in state):
-        prefix = next((each for each in PREFIXES if all(name.startswith(each) for name in state)), None)
-        if prefix is None:
-            break
-        state = {name.removeprefix(prefix): value for name, value in state.items()}
-    return state
+    prefixes: Counter[str] = Counter()
+    for name in state:
+        starts = [0, *(found.end() for found in re.finditer(r"\.", name))]
+        prefixes.update(name[:start] for start in starts if name[start:] in own and not name.endswith(COUNTER))
+    most = max(prefixes.values(), default=0)
+    tied = [prefix for prefix, count in prefixes.items() if count == most] or [""]
+    prefix = min(tied, key=lambda each: (not AVERAGED.search(each), each.partition(".")[0] not in WRAPPINGS))
+    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    taken = {f"{prefix}{name}" for name in own}
+    return Fitted(found, prefix, tuple(name for name in state if name not in taken))
 
 
-def apply_weights(network: Network, state: State, origin: str) -> None:
-    """Put weights into the network; every name and shape must fit.
+def apply_weights(network: Network, state: State, origin: str) -> list[str]:
+    """Put weights into the network; all of its names and shapes must be there. Returns notes on what was taken.
 
     Raises CheckpointError that names the number of classes, or the first names and shapes that differ.
     """
-    state = _as_named_in(network, state)
+    fitted = _fit(network, state)
+    state = fitted.state
     found, wanted = classes_in(network, state), len(network.spec.classes)
     if found not in (None, wanted) and not _misfit(*_bodies(network, state)):
         raise CheckpointError(
@@ -87,22 +109,25 @@ def apply_weights(network: Network, state: State, origin: str) -> None:
         )
     _check(network, origin, _misfit(network.backbone.state_dict(), state))
     network.backbone.load_state_dict(state, strict=False)
+    return fitted.words(origin, "")
 
 
-def apply_body(network: Network, state: State, origin: str) -> None:
+def apply_body(network: Network, state: State, origin: str) -> list[str]:
     """Put all weights but the classifier's into the network, so that a head can be fitted.
 
     Raises CheckpointError like `apply_weights`.
     """
-    state = _as_named_in(network, state)
-    _check(network, origin, _misfit(*_bodies(network, state)))
-    network.backbone.load_state_dict(_bodies(network, state)[1], strict=False)
+    fitted = _fit(network, state)
+    own, body = _bodies(network, fitted.state)
+    _check(network, origin, _misfit(own, body))
+    network.backbone.load_state_dict(body, strict=False)
+    return fitted.words(origin, head_name(network.backbone))
 
 
 def classes_in(network: Network, state: State) -> int | None:
     """How many classes the classifier in these weights has; None when it is not there by that name."""
     try:
-        head = _as_named_in(network, state).get(f"{head_name(network.backbone)}.weight")
+        head = _fit(network, state).state.get(f"{head_name(network.backbone)}.weight")
     except UsageError:
         return None
     return None if head is None else int(head.shape[0])
@@ -120,7 +145,7 @@ def build_for(
     problems = []
     for start in starts:
         network = build(name, images, input_size=input_size, start=start, code=code)
-        problems.append(_misfit(*_bodies(network, _as_named_in(network, state))))
+        problems.append(_misfit(*_bodies(network, _fit(network, state).state)))
         if not problems[-1]:
             return network
     _check(network, origin, problems[0])
@@ -145,11 +170,15 @@ def _check(network: Network, origin: str, problem: str) -> None:
         )
 
 
-def _misfit(own: State, given: State) -> str:
-    """What first differs between a network's state and the given weights, in words; empty when they fit."""
+def _misfit(own: State, given: State, *, all_known: bool = False) -> str:
+    """What first differs between a network's state and the given weights, in words; empty when they fit.
+
+    Names that the network lacks are of no account, unless there are more of a kind that it has (a deeper network).
+    """
     own = {name: value for name, value in own.items() if name in given or not name.endswith(COUNTER)}
     missing = [name for name in own if name not in given]
-    strange = [name for name in given if name not in own]
+    kinds = {_NUMBER.sub("#", name) for name in own}
+    strange = [name for name in given if name not in own and (all_known or _NUMBER.sub("#", name) in kinds)]
     words = [f"{len(missing)} missing, first {missing[0]}"] if missing else []
     words += [f"{len(strange)} unknown, first {strange[0]}"] if strange else []
     for name in own:

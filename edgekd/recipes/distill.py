@@ -44,7 +44,7 @@ def run(config: Distill, report: Reporter) -> Result:
     taught = make_ready(config, method, place, report)
     data, config = taught.data, taught.config
     torch.manual_seed(config.seed)
-    student = build_student(config, data)
+    student = build_student(config, data, report)
     config = settle(config, recipe_for(student.spec.name), len(data.train))
     learner = Spec(len(data.classes), frozenset({"logits"}))
     check_needs(config.method, method, learner, taught.teacher.spec)

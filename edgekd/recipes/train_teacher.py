@@ -57,8 +57,10 @@ def _network(config: TrainTeacher, data: ImageData, report: Reporter) -> Network
     state, origin = load_weights(config.weights), str(config.weights)
     network = build_for(config.model, data, state, origin, input_size=config.input_size, code=config)
     if classes_in(network, state) == len(data.classes):
-        apply_weights(network, state, origin)
+        notes = apply_weights(network, state, origin)
     else:
         report.note(f"{origin}: other classes than {data.name}, so the head starts fresh")
-        apply_body(network, state, origin)
+        notes = apply_body(network, state, origin)
+    for note in notes:
+        report.note(note)
     return network

@@ -49,7 +49,7 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         report.note(f"teacher: {known.path}, made of the same weights before")
         return known
     started = time.perf_counter()
-    found = _from_file(name, data, config) if config.teacher_weights else _pretrained(name, data)
+    found = _from_file(name, data, config, report) if config.teacher_weights else _pretrained(name, data)
     network = found.network.to(device_of(config))
     form = Format("fp32", "channels-last")
     form.prepare(network)
@@ -106,12 +106,15 @@ def adopted(name: str, data: ImageData, config: options.CacheLogits | options.Di
     return None
 
 
-def _from_file(name: str, data: ImageData, config: options.CacheLogits | options.Distill) -> Candidate:
+def _from_file(
+    name: str, data: ImageData, config: options.CacheLogits | options.Distill, report: Reporter
+) -> Candidate:
     path = config.teacher_weights
     state = load_weights(path) if path else {}
     network = build_for(name, data, state, str(path), code=config)
     has_head = classes_in(network, state) == len(data.classes)
-    (apply_weights if has_head else apply_body)(network, state, str(path))
+    for note in (apply_weights if has_head else apply_body)(network, state, str(path)):
+        report.note(note)
     return Candidate(network, has_head, str(path))
 
 

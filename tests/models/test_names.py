@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import timm
+from timm.models._registry import get_deprecated_models
 
 from edgekd.errors import UsageError
+from edgekd.models import timm_nets
 from edgekd.models.names import OWN, SHORT, USUAL, resolve, short_names
 
 
@@ -53,3 +55,39 @@ def test_a_file_without_a_function_is_told_how_to_name_it() -> None:
     with pytest.raises(UsageError) as error:
         resolve("./net.py")
     assert "net.py:build" in error.value.hint
+
+
+def test_every_former_name_of_timms_is_a_model_of_today() -> None:
+    former = get_deprecated_models()
+    assert len(former) > 100
+    for name, now in former.items():
+        found = resolve(name)
+        assert found == now or found.startswith(f"{now}_"), name
+        assert {"mean", "std", "input_size"} <= timm_nets.config(found).keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [
+        ("tv_resnet34", "resnet34.tv_in1k"),
+        ("tf_efficientnet_b0_ns", "tf_efficientnet_b0.ns_jft_in1k"),
+        ("vit_base_patch16_224_sam", "vit_base_patch16_224.sam_in1k"),
+        ("timm/resnet18.a1_in1k", "resnet18.a1_in1k"),
+        ("timm/resnet18", "resnet18"),
+        ("hf-hub:timm/resnet18.a1_in1k", "resnet18.a1_in1k"),
+        ("hf_hub:timm/mobilenetv3_small_100.lamb_in1k", "mobilenetv3_small_100.lamb_in1k"),
+        ("hf-hub:timm/tv_resnet34", "resnet34.tv_in1k"),
+        ("timm/vit_base", "vit_base_patch16_224"),
+    ],
+)
+def test_former_names_and_the_hubs_are_taken_for_what_they_are(name: str, canonical: str) -> None:
+    assert resolve(name) == canonical
+
+
+def test_what_the_hub_has_beside_timms_is_told() -> None:
+    with pytest.raises(UsageError) as error:
+        resolve("hf-hub:google/vit-base-patch16-224")
+    assert "timm/NAME" in error.value.hint
+    with pytest.raises(UsageError) as error:
+        resolve("timm/resnet18.no_such_tag")
+    assert "resnet18" in error.value.hint

@@ -1,10 +1,13 @@
 """Weight files: what is read, and how each kind of misfit is told."""
 
+import argparse
+import re
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -87,7 +90,7 @@ def test_a_pickled_object_is_never_run(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2), tmp_path / "net.pt")
     with pytest.raises(CheckpointError) as error:
         load_weights(tmp_path / "net.pt")
-    assert "state dict" in error.value.hint
+    assert "state_dict" in error.value.hint
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -137,3 +140,73 @@ def test_the_shapes_tell_which_variant_the_weights_are_of(images: Any, start: An
 def test_weights_of_no_variant_are_refused(saved: Path, images: Any) -> None:  # noqa: ANN401
     with pytest.raises(CheckpointError, match="not weights of vit_tiny_patch16_224"):
         build_for("vit_tiny", images, load_weights(saved), "x")
+
+
+SCRIPTS = {
+    "torchvision": ("model", "", {"optimizer": {}, "epoch": 3, "args": argparse.Namespace(lr=0.1)}),
+    "timm": ("state_dict", "", {"arch": "x", "args": argparse.Namespace(lr=0.1), "version": 2, "metric": 1.0}),
+    "numpy": ("model", "", {"epoch": 3, "best": np.float64(0.9)}),
+    "path": ("model", "", {"path": Path("x")}),
+    "lightning": ("state_dict", "net.", {"hyper_parameters": {"lr": 0.1}}),
+    "data-parallel": ("state_dict", "module.encoder.", {}),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_checkpoints_of_training_scripts_are_taken(network: Network, tmp_path: Path, script: str) -> None:
+    key, prefix, beside = SCRIPTS[script]
+    own = network.backbone.state_dict()
+    torch.save({key: {prefix + name: value + 1 for name, value in own.items()}, **beside}, tmp_path / "w.pth")
+    before = {name: value.clone() for name, value in own.items()}
+    assert apply_weights(network, load_weights(tmp_path / "w.pth"), "w.pth") == []
+    assert all(torch.equal(value, before[name] + 1) for name, value in network.backbone.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("plain", "averaged", "prefix", "more"),
+    [
+        ("state_dict", "state_dict_ema", "", {}),
+        ("model", "model_ema", "module.", {"n_averaged": torch.tensor(3)}),
+        ("model", "ema", "", {}),
+        ("state_dict", "ema_state_dict", "module.", {}),
+    ],
+)
+def test_averaged_weights_are_preferred_and_told(
+    network: Network, tmp_path: Path, plain: str, averaged: str, prefix: str, more: dict[str, torch.Tensor]
+) -> None:
+    own = network.backbone.state_dict()
+    saved = {
+        plain: {name: torch.zeros_like(value) for name, value in own.items()},
+        averaged: {prefix + name: value + 1 for name, value in own.items()} | more,
+        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}},
+    }
+    torch.save(saved, tmp_path / "w.pth")
+    before = own["head.weight"].clone()
+    notes = apply_weights(network, load_weights(tmp_path / "w.pth"), "w.pth")
+    assert torch.equal(network.backbone.state_dict()["head.weight"], before + 1)
+    place = f"{averaged}.{prefix}".removesuffix(".")
+    assert notes[0] == f"w.pth: its averaged weights ({place}) are taken"
+    left = [f"{plain}.* ({len(own)} tensors)"] + [f"{averaged}.{name}" for name in more]
+    assert notes[1] == "w.pth: not taken: " + ", ".join([*left[:1], *left[1:], "optimizer.state.0.step"])
+
+
+def test_averaged_weights_that_lack_statistics_are_not_taken(network: Network) -> None:
+    own = network.backbone.state_dict()
+    parts = {f"ema.{name}": value + 1 for name, value in own.items() if "running" not in name}
+    state = {f"model.{name}": value.clone() for name, value in own.items()} | parts
+    before = own["head.weight"].clone()
+    apply_weights(network, state, "w.pth")
+    assert torch.equal(network.backbone.state_dict()["head.weight"], before)
+
+
+def test_names_left_over_are_listed(network: Network) -> None:
+    state = {f"net.{name}": value for name, value in network.backbone.state_dict().items()}
+    state |= {"criterion.weight": torch.ones(3), "net.head_dist.weight": torch.ones(2, 2)}
+    assert apply_weights(network, state, "x") == ["x: not taken: criterion.weight, net.head_dist.weight"]
+
+
+def test_a_deeper_network_is_not_taken_in_part(network: Network) -> None:
+    state = dict(network.backbone.state_dict())
+    deeper = {re.sub(r"\d+", "97", name, count=1): value for name, value in state.items() if re.search(r"\d", name)}
+    with pytest.raises(CheckpointError, match=r"unknown, first \w+\.97"):
+        apply_weights(network, state | deeper, "x")

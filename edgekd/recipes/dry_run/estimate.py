@@ -25,7 +25,7 @@ from edgekd.recipes.dry_run.cost import Forecast, tables_of, verdict
 from edgekd.recipes.dry_run.device_limits import broken, judge_untrained, limits_line, limits_table
 from edgekd.recipes.dry_run.starting_point import Scene, find_scene
 from edgekd.recipes.dry_run.timing import StudentPace, TeacherPace, rehearse_student, rehearse_teacher
-from edgekd.report import Reporter, Result
+from edgekd.report import Reporter, Result, Silent
 from edgekd.runs import Run
 from edgekd.runtimes.onnx_file import read_model
 from edgekd.teachers.cache_planning import affordable_views, check_room
@@ -66,7 +66,7 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     for words in explain(conditions, conditions):
         report.warn(words)
     torch.manual_seed(config.seed)
-    student = build_student(scene.config, scene.data)
+    student = build_student(scene.config, scene.data, report)
     settled = settle(scene.config, recipe_for(student.spec.name), len(scene.data.train))
     settled, student_pace = rehearse_student(student, scene, settled, method, report)
     peaks = {"student": peak_rss_mb()}
@@ -82,7 +82,7 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     if not config.device:
         return Result(facts, tables, lines)
     # Built anew: the steps have moved its weights, and numbers near 0 may take the processor longer.
-    surveyed = measure_untrained(build_student(scene.config, scene.data), config.device, report)
+    surveyed = measure_untrained(build_student(scene.config, scene.data, Silent()), config.device, report)
     judged = judge_untrained(surveyed, forecast.epochs * forecast.cached_epoch_seconds)
     lines += [judged["statement"], limits_line(judged)]
     return Result(facts | {"device": judged}, [*tables, limits_table(judged)], lines, broken(judged, student.spec.name))
