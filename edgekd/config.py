@@ -69,6 +69,13 @@ class Data(Options):
         high=1024,
     )
     channels: Literal["auto", "1", "3"] = option("auto", "colour channels of the canvas; auto: 1 if all grey")
+    aspect: Literal["crop", "pad", "squash"] = option(
+        "crop",
+        "how images become square: the centre is cut out, the whole is set on grey, or squeezed",
+    )
+    grey_bits: Literal["auto", "8", "10", "12", "14", "16"] = option(
+        "auto", "bits that 16-bit grey images use; auto: by the largest value in train"
+    )
     val_fraction: float = option(0.1, "share of train kept for validation where there is no val/", low=0.001, high=0.5)
     split_seed: int = option(0, "seed of that split; keep it for teacher and student", low=0)
     unlabelled: Path | None = option(None, "folder of images without labels, distilled like the others")
@@ -157,6 +164,9 @@ class Fit(Options):
     warmup: float = option(0.15, "share of training in which the learning rate rises", low=0, high=0.9)
     label_smoothing: float | None = option(
         None, "label smoothing of the cross-entropy; default: by model", low=0, high=0.9
+    )
+    class_weights: Literal["none", "balanced"] = option(
+        "none", "weights of the classes in the cross-entropy; balanced: a class counts as much as any other"
     )
     ema: float = option(0.0, "decay of averaged weights, for example 0.999; 0: off", low=0, high=0.99999)
     clip: float = option(0.0, "largest gradient norm; 0: off", low=0)

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from edgekd.manifest import FORMAT, read_manifest
 
 LONGEST = 200
 """Bytes of a run's name: file systems take 255, and names of a moment are longer."""
+_SLUG_BYTES = 60
+"""Of a name made by edgekd: several of them make one run's name."""
+ESCAPED = "backslashreplace"
+"""How encoding treats names of bytes that are not UTF-8 (lone surrogates to Python): in JSON, an escape of its own."""
 _HEAD = {"format": FORMAT, "edgekd": __version__}
 
 
@@ -72,7 +77,7 @@ def _sync_folder(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
     """Write `value` as sorted, indented JSON, atomically."""
     with atomic(path) as beside:
-        beside.write_text(_json_text(value), encoding="utf-8")
+        beside.write_bytes(_json_text(value).encode("utf-8", ESCAPED))
 
 
 def _json_text(value: Any) -> str:  # noqa: ANN401
@@ -90,7 +95,7 @@ def file_sum(path: Path) -> str:
 def write_once(path: Path, text: str) -> bool:
     """Write a file unless it is there already; of several processes exactly one is told True."""
     with _writing(path) as beside:
-        with beside.open("w", encoding="utf-8") as stream:
+        with beside.open("w", encoding="utf-8", errors=ESCAPED) as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -168,9 +173,16 @@ class Run:
 
 
 def slug(name: str) -> str:
-    """A name fit for a folder: `./nets/my net.py:build` -> `my-net-build`."""
-    short = name.removesuffix("/").rsplit("/", 1)[-1].replace(".py:", "-")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", short).strip("-.") or "unnamed"
+    """A name fit for a folder: `./nets/my net.py:build` -> `my-net-build`; letters of any language stay."""
+    short = unicodedata.normalize("NFC", name.removesuffix("/").rsplit("/", 1)[-1].replace(".py:", "-"))
+    kept = re.sub(r"[^\w.-]+", "-", short).strip("-.")
+    # what has no letters of its own left, or lost some that are not ASCII, is told apart by a hash
+    is_lossy = any(not each.isascii() and not each.isalnum() and each not in kept for each in short)
+    if kept and not is_lossy and len(os.fsencode(kept)) <= _SLUG_BYTES:
+        return kept
+    digest = hashlib.blake2b(os.fsencode(short), digest_size=3).hexdigest()
+    head = os.fsencode(kept)[:_SLUG_BYTES].decode("utf-8", "ignore") or "unnamed"
+    return f"{head}-{digest}" if short else head
 
 
 def exists_already(run: Run) -> UsageError:

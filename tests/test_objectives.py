@@ -127,3 +127,25 @@ def test_objectives_use_the_labels_of_mixed_images(student: Network) -> None:
     expected = label_loss(student(batch.canvas), batch, 0.0).item()
     assert Supervised(student)(batch, 0.0)["ce"].item() == pytest.approx(expected, rel=1e-5)
     assert distilled(student, torch.randn(3, 2), 0.5)(batch, 0.0)["ce"].item() == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_class_weights_count_images_of_rare_classes_more(student: Network) -> None:
+    weights = torch.tensor([0.5, 2.0])
+    logits = torch.randn(4, 2)
+    target = torch.tensor([0, 0, 1, -1])
+    losses = -torch.log_softmax(logits, 1)
+    expected = (0.5 * losses[0, 0] + 0.5 * losses[1, 0] + 2 * losses[2, 1]) / 3
+    assert cross_entropy(logits, target, 0.0, weights).item() == pytest.approx(expected.item(), rel=1e-5)
+    batch = a_batch([0, 1, 1])
+    plain = Distillation(student, Says(torch.randn(3, 2)), Kd(Options(4.0)), (0.5, 0.0), weights)(batch, 0.0)
+    expected = 0.5 * cross_entropy(student(batch.canvas), batch.target, 0.0, weights)
+    assert plain["ce"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert "class_weights" not in Supervised(student, 0.0, weights).state_dict()
+
+
+def test_class_weights_of_mixed_images_are_those_of_both_labels() -> None:
+    weights = torch.tensor([0.5, 2.0, 1.0])
+    logits, batch = torch.randn(1, 3), mixed_batch([0], [1], [0.25])
+    losses = -torch.log_softmax(logits, 1)[0]
+    expected = 0.25 * 0.5 * losses[0] + 0.75 * 2 * losses[1]
+    assert label_loss(logits, batch, 0.0, weights).item() == pytest.approx(expected.item(), rel=1e-5)

@@ -170,3 +170,21 @@ def test_what_a_killed_call_left_is_cleared_too(tmp_path: Path) -> None:
     finished(tmp_path, ".mine.17.old")
     clear(tmp_path / "mine")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_letters_of_any_language_stay_in_names() -> None:
+    assert slug("数据") == "数据"
+    assert slug("./cafe\u0301") == "caf\u00e9"
+    assert slug("図 1") == "図-1"
+
+
+def test_names_without_letters_are_told_apart() -> None:
+    names = {slug(name) for name in ("\N{CAT FACE}", "\N{DOG FACE}", "caf\udce9", "caf\udce8", "caf")}
+    assert len(names) == 5
+    assert len(os.fsencode(slug("数" * 100))) < 80
+
+
+def test_a_manifest_with_bytes_that_are_no_utf8_is_valid_and_comes_back(tmp_path: Path) -> None:
+    run = finished(tmp_path, "mine", data={"options": {"data": "/caf\udce9/\u00e9"}})
+    json.loads((run.path / "manifest.json").read_bytes().decode("utf-8"))
+    assert run.manifest()["data"]["options"]["data"] == "/caf\udce9/\u00e9"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -124,15 +125,19 @@ class Console:
         grid = lay_out(table, width)
         _write(self.out, Text(table.title, style="bold"), width)
         for line in grid.header:
-            self.out.print(Text(line, style="bold"), soft_wrap=True)
+            self.out.print(_printable(Text(line, style="bold"), self.out.encoding), soft_wrap=True)
         for line in grid.lines:
-            self.out.print(Text(line), soft_wrap=True)
+            self.out.print(_printable(Text(line), self.out.encoding), soft_wrap=True)
         if grid.left_out:
             told = f"no room for: {', '.join(grid.left_out)} (--json has them)"
             _write(self.out, Text(told, style="dim"), width)
 
     def _write_json(self, value: Mapping[str, Any]) -> None:
-        sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n")
+        text = _escape(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str), "\\\\")
+        if not _holds(sys.stdout.encoding, text):
+            # JSON's own escapes are ASCII
+            text = json.dumps(json.loads(text), indent=2, sort_keys=True)
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
     @contextmanager
@@ -149,8 +154,31 @@ class Console:
                 yield _Bar(bar, bar.add_task(title, total=total, unit=unit, values={}, expected=None))
 
 
+def _escape(text: str, mark: str) -> str:
+    """Bytes of names that are not UTF-8 (lone surrogates to Python) as `\xe9`, after one `mark`, a backslash or two."""
+    return re.sub("[\udc80-\udcff]", lambda byte: f"{mark}x{ord(byte[0]) - 0xDC00:02x}", text)
+
+
+def _holds(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(text: Text, encoding: str) -> Text:
+    """The text with what the stream cannot show escaped; its style as a whole is kept."""
+    plain = text.plain
+    if _holds(encoding, plain):
+        return text
+    shown = _escape(plain, "\\").encode(encoding, "backslashreplace").decode(encoding)
+    return Text(shown, style=text.style)
+
+
 def _write(console: RichConsole, text: Text, width: int | None) -> None:
     """Print styled text in lines of whole words."""
+    text = _printable(text, console.encoding)
     lines = wrap(text.plain, width)
     if len(lines) == 1:
         console.print(text, soft_wrap=True)

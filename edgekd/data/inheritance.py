@@ -22,4 +22,5 @@ def inherit_data_options(config: WithData, described: dict[str, Any], place: str
     """The same from options read at `place`."""
     if config.data is not None and not same_data(config.data, described["data"]):
         return config
-    return fill_defaults(config, described, place, DATA_FIELDS)
+    # a record of before this option was made with the whole range
+    return fill_defaults(config, {"grey_bits": "16"} | described, place, DATA_FIELDS)

@@ -8,11 +8,11 @@ from edgekd.images.sources import NAMED, open_images
 from edgekd.report import Reporter
 
 
-def open_data(config: Data, report: Reporter) -> ImageData:
-    """Open what `config.data` names (nothing: the shapes).
+def open_data(config: Data, report: Reporter, classes: tuple[str, ...] | None = None) -> ImageData:
+    """Open what `config.data` names (nothing: the shapes); `classes` as in `open_images`.
 
     Raises DataError for what cannot be used, MissingDependency for what cannot be fetched.
     """
     if config.data not in NAMED or config.data == "shapes":
-        return open_images(config, report)
+        return open_images(config, report, classes)
     return assemble(open_set(config.data, config, report), config)

@@ -65,7 +65,7 @@ def open_set(name: str, config: Data, report: Reporter) -> Source:
         found = _SETS[name](root, report)
     if isinstance(found, _Arrays):
         return with_unlabelled(_from_arrays(name, found, config), config, report)
-    return replace(open_trees(name, root / name, found, config, report), data=name)
+    return replace(open_trees((name, root / name), found, config, report), data=name)
 
 
 @contextlib.contextmanager

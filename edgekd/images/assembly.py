@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from edgekd.config import Data
 from edgekd.errors import DataError
 from edgekd.images import canvas
+from edgekd.images.canvas import Aspect
 from edgekd.images.imageset import ImageData, Listing, Pixels, Split
 from edgekd.images.partition import hold_out, limit
 from edgekd.images.partners import Roster
 from edgekd.images.pixels import Joined, choose
 
 _MEASURED = 2_000
+_FULL_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,8 @@ class Source:
     val: Part | None
     test: Part
     skipped: tuple[str, ...] = ()
+    aspect: Aspect = "crop"
+    grey_bits: int = 16
 
 
 def assemble(source: Source, config: Data) -> ImageData:
@@ -82,7 +86,7 @@ def assemble(source: Source, config: Data) -> ImageData:
     mean, std = _measure(everything)
     return ImageData(
         name=source.name,
-        options=_options(config, source.data, side, channels),
+        options=_options(config, source, side, channels),
         classes=source.classes,
         canvas=side,
         channels=channels,
@@ -91,7 +95,7 @@ def assemble(source: Source, config: Data) -> ImageData:
         val=val,
         test=test.whole(),
         listing=Listing(train.paths, train.hashes),
-        fingerprint=_fingerprint(train, source.classes, side, channels),
+        fingerprint=_fingerprint(train, source, side, channels),
         mean=mean,
         std=std,
         skipped=source.skipped,
@@ -122,13 +126,15 @@ def _split(everything: Split, held: NDArray[np.bool_], val: Part | None) -> tupl
     return kept, kept_out
 
 
-def _options(config: Data, data: str, side: int, channels: int) -> dict[str, Any]:
+def _options(config: Data, source: Source, side: int, channels: int) -> dict[str, Any]:
     """The options which reopen this data, as plain JSON values."""
     return {
-        "data": data,
+        "data": source.data,
         "data_dir": str(Path(config.data_dir).absolute()) if config.data_dir else None,
         "canvas": side,
         "channels": str(channels),
+        "aspect": source.aspect,
+        "grey_bits": str(source.grey_bits),
         "val_fraction": config.val_fraction,
         "split_seed": config.split_seed,
         "unlabelled": str(Path(config.unlabelled).absolute()) if config.unlabelled else None,
@@ -137,9 +143,12 @@ def _options(config: Data, data: str, side: int, channels: int) -> dict[str, Any
     }
 
 
-def _fingerprint(train: Part, classes: tuple[str, ...], side: int, channels: int) -> str:
+def _fingerprint(train: Part, source: Source, side: int, channels: int) -> str:
     """A sha256 of everything training pixels and targets depend on; no place on disk is part of it."""
-    head = {"decoder": canvas.VERSION, "classes": classes, "canvas": side, "channels": channels}
+    head: dict[str, Any] = {"decoder": canvas.VERSION, "classes": source.classes, "canvas": side, "channels": channels}
+    # left out where they change nothing, so that data keeps the fingerprint it had before these options
+    head |= {"aspect": source.aspect} if source.aspect != "crop" else {}
+    head |= {"grey_bits": source.grey_bits} if source.grey_bits != _FULL_BITS else {}
     rows = zip(train.paths, train.hashes, train.targets.tolist(), strict=True)
     lines = [json.dumps(head, sort_keys=True), *(f"{path}\0{content}\0{target}" for path, content, target in rows)]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

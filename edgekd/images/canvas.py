@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,19 @@ SUFFIXES = frozenset(
 )
 """File names which count as images, in lower case."""
 
+Aspect = Literal["crop", "pad", "squash"]
+"""How an image becomes square: its centre cut out, set on grey in full, or both sides scaled to one."""
+
+PADDING: dict[str, int | tuple[int, ...]] = {
+    "L": 128,
+    "LA": (128, 255),
+    "RGB": (128, 128, 128),
+    "RGBA": (128, 128, 128, 255),
+}
+"""What is beside an image that is padded, by Pillow's mode."""
+
+_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _MEASURED_SIDE = 128
 
@@ -35,28 +49,39 @@ def strict_pillow() -> Iterator[None]:
         yield
 
 
-def decode(content: bytes, side: int, channels: int) -> NDArray[np.uint8]:
-    """A file's bytes as canvas `[side, side, channels]`: upright, short side to `side`, centre cut out.
+def decode(content: bytes, side: int, channels: int, aspect: Aspect = "crop", grey_bits: int = 16) -> NDArray[np.uint8]:
+    """A file's bytes as canvas `[side, side, channels]`: upright, made square as `aspect` says, resized.
 
-    Transparent parts become white, 16 bits are scaled to 8, of an animation the first frame is taken. Raises
-    BadImage for anything which does not decode in full.
+    Transparent parts become white, of an animation the first frame is taken. Wide grey values of 0 to
+    2**grey_bits - 1 become 0 to 255. Raises BadImage for anything which does not decode in full.
     """
     with _opened(content) as image:
-        upright = _eight_bits(_upright(image))
-        square = _cut(upright, side)
+        upright = _eight_bits(_upright(image), grey_bits)
+        square = _square(upright, side, aspect)
         return np.asarray(_flat(square, channels), np.uint8).reshape(side, side, channels)
 
 
-def measure(content: bytes) -> tuple[int, bool]:
-    """Short side in pixels, and whether the image is all grey; raises BadImage."""
+class Measured(NamedTuple):
+    """An image's sides in pixels, whether it is all grey, its largest value, and whether that is of 16 bits, not 8."""
+
+    width: int
+    height: int
+    is_grey: bool
+    largest: int
+    is_wide: bool
+
+
+def measure(content: bytes) -> Measured:
+    """What an image is like; raises BadImage."""
     with _opened(content) as image:
-        short = min(image.size)
+        width, height = _upright_size(image)
+        if image.mode in _SIXTEEN_BITS:
+            return Measured(width, height, True, int(np.asarray(image).max()), True)
         image.draft("RGB", (_MEASURED_SIDE, _MEASURED_SIDE))
-        plain = _eight_bits(image)
-        if plain.mode in ("L", "LA"):
-            return short, True
-        pixels = np.asarray(_flat(plain, 3))
-        return short, bool((pixels == pixels[..., :1]).all())
+        plain = _eight_bits(image, 16)
+        pixels = np.asarray(_flat(plain, 1 if plain.mode in ("L", "LA") else 3))
+        is_grey = pixels.ndim == 2 or bool((pixels == pixels[..., :1]).all())
+        return Measured(width, height, is_grey, int(pixels.max()), False)
 
 
 @contextmanager
@@ -96,13 +121,23 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    # a damaged EXIF block is ignored here as it is in decoding
+    try:
+        lies = image.getexif().get(_ORIENTATION, 1) in _TURNED
+    except Exception:
+        lies = False
+    return (image.height, image.width) if lies else image.size
+
+
+def _eight_bits(image: Image.Image, grey_bits: int) -> Image.Image:
     """The image in a mode that can be resized: L, LA, RGB or RGBA."""
     if image.mode in ("L", "LA", "RGB", "RGBA"):
         return image.convert("RGBA") if image.mode == "RGB" and "transparency" in image.info else image
     if image.mode in _SIXTEEN_BITS:
-        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+        most = 2**grey_bits - 1
+        wide = np.clip(np.asarray(image).astype(np.int64), 0, most)
+        return Image.fromarray(((wide * 255 + most // 2) // most).astype(np.uint8))
     if image.mode == "F":
         raise BadImage("floating-point pixels have no agreed range; save it with 8 or 16 bits")
     if image.mode == "1":
@@ -110,6 +145,20 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     return image.convert("RGB")
+
+
+def _square(image: Image.Image, side: int, aspect: Aspect) -> Image.Image:
+    """The image as a square of this side."""
+    if aspect == "crop" or image.width == image.height:
+        return _cut(image, side)
+    if aspect == "squash":
+        return image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    longest = max(image.size)
+    width, height = (max(1, round(each * side / longest)) for each in image.size)
+    ground = Image.new(image.mode, (side, side), PADDING[image.mode])
+    inner = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    ground.paste(inner, ((side - width) // 2, (side - height) // 2))
+    return ground
 
 
 def _cut(image: Image.Image, side: int) -> Image.Image:

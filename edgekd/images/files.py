@@ -1,7 +1,6 @@
 """Image files as canvases: from memory, from the decoded copy, or decoded when asked for, whatever has room."""
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.errors import DataError
-from edgekd.images.decoded import Copy, Stamp, load_copy, place_of, renew_copy, save_listing
+from edgekd.images.decoded import Copy, Stamp, load_copy, place_of, renew_copy, save_listing, stamp_of
 from edgekd.images.decoder import Examined, Files, Form, examine
 from edgekd.images.imageset import Pixels
 from edgekd.images.pixels import Array, choose
-from edgekd.images.space import GB, fits_memory, has_room
+from edgekd.images.space import GB, fits_memory, has_room, is_writable, tell_place
 from edgekd.report import Reporter
 
 
@@ -31,6 +30,7 @@ def open_files(root: Path, paths: Sequence[str], form: Form, budget_gb: float, r
     Raises DataError for a file that cannot be read at all.
     """
     stamps = tuple(_stamp(path) for path in paths)
+    tell_place(report)
     folder = place_of(root, form)
     copy = load_copy(folder, form)
     opened = _from_copy(copy, stamps)
@@ -40,13 +40,21 @@ def open_files(root: Path, paths: Sequence[str], form: Form, budget_gb: float, r
         if has_room(folder, size, budget_gb):
             opened = _from_copy(renew_copy(folder, copy, stamps, form, report), stamps)
         elif budget_gb:
-            report.note(f"no decoded copy is kept: {size / GB:.2g} GB are more than --decoded-cache or the disk has")
+            report.note(_why_no_copy(folder, size, budget_gb))
     if opened is not None:
         return opened
     if fits_memory(form.size_bytes * len(paths)):
         canvases = np.zeros((len(paths), form.side, form.side, form.channels), np.uint8)
         return Opened(Array(canvases), tuple(examine(paths, form, canvases, report)))
     return _streamed(folder, copy, stamps, form, report)
+
+
+def _why_no_copy(folder: Path, size: int, budget_gb: float) -> str:
+    if not is_writable(folder):
+        return f"no decoded copy is kept: {folder} cannot be written (the variable EDGEKD_CACHE names another place)"
+    if size > budget_gb * GB:
+        return f"no decoded copy is kept: {size / GB:.2g} GB are more than --decoded-cache {budget_gb:g}"
+    return f"no decoded copy is kept: the disk of {folder} has no room for {size / GB:.2g} GB (EDGEKD_CACHE)"
 
 
 def _from_copy(copy: Copy | None, stamps: tuple[Stamp, ...]) -> Opened | None:
@@ -73,12 +81,13 @@ def _streamed(folder: Path, copy: Copy | None, stamps: tuple[Stamp, ...], form: 
         # where nothing can be written the next start tries every file again, no worse
         with contextlib.suppress(DataError):
             save_listing(folder, Copy(tuple(known), tuple(known.values()), None), "")
-    return Opened(Files(tuple(stamp.path for stamp in stamps), form), tuple(known[stamp] for stamp in stamps))
+    examined = tuple(known[stamp] for stamp in stamps)
+    digests = tuple(each.digest for each in examined)
+    return Opened(Files(tuple(stamp.path for stamp in stamps), form, digests), examined)
 
 
 def _stamp(path: str) -> Stamp:
     try:
-        status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call, once per image
+        return stamp_of(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", "check that the link or file is whole") from error
-    return Stamp(path, status.st_size, status.st_mtime_ns)

@@ -6,8 +6,9 @@ from pathlib import Path
 from edgekd.config import Data
 from edgekd.errors import DataError, nearest
 from edgekd.images.assembly import assemble
-from edgekd.images.folder import find_splits, read_tree
+from edgekd.images.folder import find_splits, ignored_beside, read_tree, visible_folders
 from edgekd.images.imageset import ImageData
+from edgekd.images.names import normalise
 from edgekd.images.shapes import open_shapes
 from edgekd.images.trees import open_trees, with_unlabelled
 from edgekd.report import Reporter
@@ -16,17 +17,19 @@ NAMED = ("shapes", "cifar10", "cifar100", "fashion-mnist", "food101", "imagenet"
 """Names of `--data` that win over a folder of the same name; `./cifar10` is the folder."""
 
 
-def open_images(config: Data, report: Reporter) -> ImageData:
+def open_images(config: Data, report: Reporter, classes: tuple[str, ...] | None = None) -> ImageData:
     """Open `shapes` (also when nothing is named) or a folder of the user's own images.
 
-    Raises DataError in words for anything that cannot be used as it is.
+    `classes` are those of a model that a folder other than its own is to be tried with: any may lack images, and
+    all images of a folder without splits are test images. Raises DataError in words for anything that cannot be used
+    as it is.
     """
     name = config.data or "shapes"
     if name == "shapes":
         return assemble(with_unlabelled(open_shapes(config, report), config, report), config)
     if not is_folder(name):
         raise DataError(f"--data {name}: no such data set or folder", nearest(name, NAMED))
-    return _open_folder(Path(name).expanduser().resolve(), config, report)
+    return _open_folder(_absolute(name), config, report, classes)
 
 
 def is_folder(name: str) -> bool:
@@ -35,9 +38,25 @@ def is_folder(name: str) -> bool:
     return any(each in name for each in separators) or Path(name).exists()
 
 
-def _open_folder(root: Path, config: Data, report: Reporter) -> ImageData:
+def _absolute(name: str) -> Path:
+    try:
+        return Path(name).expanduser().resolve()
+    except RuntimeError as error:
+        raise DataError(f"--data {name}: no such user, or no home folder", "give the path in full") from error
+
+
+def _open_folder(root: Path, config: Data, report: Reporter, classes: tuple[str, ...] | None) -> ImageData:
     """Open `root/{train,val,test}/<class>/*`; a `val` alone stands in for the missing `test`."""
-    trees = {name: read_tree(path) for name, path in find_splits(root).items()}
+    splits = find_splits(root, needs_train=classes is None)
+    ignored = ignored_beside(root, list(splits.values())) if root not in splits.values() else []
+    ignored += [each for path in splits.values() for each in ignored_beside(path, visible_folders(path))]
+    if ignored:
+        report.note(f"not used in {root}: {', '.join(ignored[:8])}{', ...' if len(ignored) > 8 else ''}")
+    trees = {name: read_tree(path, needs_images=name == "train" and classes is None) for name, path in splits.items()}
     if "test" not in trees and "val" in trees:
         trees["test"] = trees.pop("val")
-    return assemble(open_trees(root.name or "images", root, trees, config, report), config)
+    if classes is not None:
+        only = next(iter(trees.values()))
+        trees = {"train": only, "val": only, "test": only} | trees
+    place = normalise(root.name) or "images", root
+    return assemble(open_trees(place, trees, config, report, classes), config)

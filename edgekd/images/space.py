@@ -1,15 +1,18 @@
 """Room for canvases: how much memory and disk may be used, and what has to go when it is full."""
 
 import contextlib
+import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from edgekd.cores import control_groups
-from edgekd.ranks import place
+from edgekd.ranks import place as own_place
+from edgekd.report import Reporter
 
 try:
     import resource
@@ -24,13 +27,45 @@ _OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def cache_root() -> Path:
-    """The folder for everything that can be made again: $EDGEKD_CACHE or ~/.cache/edgekd."""
-    return Path(os.environ.get("EDGEKD_CACHE") or "~/.cache/edgekd").expanduser()
+    """The folder for everything that can be made again: $EDGEKD_CACHE or ~/.cache/edgekd.
+
+    Where there is no home, or it cannot be written, a folder of this user's among the temporary files.
+    """
+    named = os.environ.get("EDGEKD_CACHE")
+    try:
+        place = Path(named or "~/.cache/edgekd").expanduser()
+    except RuntimeError:  # no HOME and no entry in the list of users
+        place = None
+    if place is not None and (named or is_writable(place)):
+        return place
+    return _temporary()
+
+
+def _temporary() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"edgekd-{user}"
+
+
+def tell_place(report: Reporter) -> None:
+    """Say where things are kept when that is not where they should be."""
+    if cache_root() == _temporary() and not os.environ.get("EDGEKD_CACHE"):
+        report.note(
+            f"the home folder cannot be written: decoded images and trials are kept in {cache_root()}; "
+            "the environment variable EDGEKD_CACHE names another place"
+        )
+
+
+def is_writable(place: Path) -> bool:
+    """Whether a folder can be written to or made."""
+    for folder in (place, *place.absolute().parents):
+        if folder.exists():
+            return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return False
 
 
 def fits_memory(size_bytes: int) -> bool:
     """Whether an array of this size, in each of this machine's processes, leaves most of the free memory to others."""
-    return size_bytes * place().local_world <= _SHARE_OF_MEMORY * _free_memory()
+    return size_bytes * own_place().local_world <= _SHARE_OF_MEMORY * _free_memory()
 
 
 def _free_memory() -> int:
@@ -63,11 +98,21 @@ def has_room(folder: Path, size_bytes: int, budget_gb: float) -> bool:
     if size_bytes > budget_gb * GB:
         return False
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_private(folder)
         _clear_oldest(folder, int(budget_gb * GB) - size_bytes)
         return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > size_bytes * 1.05
     except OSError:
         return False
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder; raises PermissionError where another user has put one in its place among the temporary files."""
+    root = _temporary()
+    if folder.is_relative_to(root):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid") and root.stat().st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "belongs to another user", root)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _clear_oldest(folder: Path, left: int) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,26 +13,40 @@ from numpy.typing import NDArray
 from edgekd.config import Data
 from edgekd.errors import DataError
 from edgekd.images.assembly import Part, Source
-from edgekd.images.decoder import Examined, Form, measure_all
+from edgekd.images.decoder import Examined, Form
 from edgekd.images.files import Opened, open_files
-from edgekd.images.folder import File, Tree, list_unlabelled
+from edgekd.images.folder import File, Tree, count_words, list_unlabelled
+from edgekd.images.form import choose_form
+from edgekd.images.names import normalise
 from edgekd.images.partition import hold_out, limit
 from edgekd.report import Reporter
 
-_SAMPLE = 64
-_SIDES = (32, 48, 64)
-"""What a canvas is chosen from when --canvas is not given: larger ones cost more, so they have to be asked for."""
+_OTHER_PICTURES = frozenset(
+    (".heic", ".heif", ".hif", ".jxl", ".svg", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf")
+    + (".raw", ".exr", ".hdr", ".dcm", ".npy", ".ico", ".eps", ".pdf")
+)
+"""Kinds of pictures that are not opened, in lower case."""
 _HELD_OUT_SEED = 1 << 32
 """Keeps the test images held out of train apart from the validation images."""
 
 
-def open_trees(name: str, root: Path, trees: Mapping[str, Tree], config: Data, report: Reporter) -> Source:
+def open_trees(
+    place: tuple[str, Path],
+    trees: Mapping[str, Tree],
+    config: Data,
+    report: Reporter,
+    classes: tuple[str, ...] | None = None,
+) -> Source:
     """Decode the files of `train`, `test` and, where there is one, `val`; without a test a part of train is held out.
 
-    Raises DataError when the class folders differ, are fewer than two, or a file is bad.
+    `place` is name and root. With `classes`, those of a model, any of them may lack images.
+
+    Raises DataError when there are other class folders than in train, fewer than two, or a file is bad.
     """
-    _check_classes(trees)
-    form = _choose_form(trees["train"].labelled, config, report)
+    trees = _in_one_numbering(trees, classes, report)
+    _tell_passed_over(trees, report)
+    form = choose_form(trees["train"].labelled, config, report)
+    name, root = place
     parts = {split: tree.labelled for split, tree in trees.items()}
     if "test" not in parts:
         parts["train"], parts["test"] = _hold_out(parts["train"], config)
@@ -45,9 +60,12 @@ def open_trees(name: str, root: Path, trees: Mapping[str, Tree], config: Data, r
     opened = open_files(root, [file.path for file in files], form, config.decoded_cache, report)
     skipped = gone + _leave_out(_faulty(files, opened.examined), config, report)
     found = dict(zip(parts, _cut_up(opened, files, [len(part) for part in parts.values()]), strict=True))
-    classes = trees["train"].classes
-    _check_filled(classes, found, skipped)
-    return Source(name, str(root), classes, found["train"], found.get("val"), found["test"], skipped)
+    if classes is None:
+        _check_filled(trees["train"].classes, found, skipped)
+    _tell_missing(trees, found, report)
+    train, val, test = (found.get(split) for split in ("train", "val", "test"))
+    assert train is not None and test is not None
+    return Source(name, str(root), trees["train"].classes, train, val, test, skipped, form.aspect, form.grey_bits)
 
 
 def with_unlabelled(source: Source, config: Data, report: Reporter) -> Source:
@@ -57,37 +75,50 @@ def with_unlabelled(source: Source, config: Data, report: Reporter) -> Source:
         return source
     _, side, _, channels = source.train.pixels.shape
     paths = [file.path for file in files]
-    opened = open_files(Path(str(config.unlabelled)), paths, Form(side, channels), config.decoded_cache, report)
+    form = Form(side, channels, config.aspect, 16 if config.grey_bits == "auto" else int(config.grey_bits))
+    opened = open_files(Path(str(config.unlabelled)), paths, form, config.decoded_cache, report)
     skipped = _leave_out(_faulty(files, opened.examined), config, report)
     [part] = _cut_up(opened, files, [len(files)])
     return replace(source, train=source.train.then(part), skipped=source.skipped + skipped)
 
 
-def _check_classes(trees: Mapping[str, Tree]) -> None:
+def _in_one_numbering(trees: Mapping[str, Tree], classes: tuple[str, ...] | None, report: Reporter) -> dict[str, Tree]:
+    """The trees with targets by the classes of train, or by those given; raises DataError for classes beyond them."""
     train = trees["train"]
-    if len(train.classes) < 2:
+    if classes is None and len(train.classes) < 2:
         raise DataError(
             f"{train.root}: one class only ({train.classes[0]})", "a classifier needs images of two or more classes"
         )
+    known = train.classes if classes is None else classes
     for tree in trees.values():
-        missing, extra = set(train.classes) - set(tree.classes), set(tree.classes) - set(train.classes)
-        if missing or extra:
-            told = [f"only in {where}: {_few(names)}" for where, names in
-                    ((train.root, missing), (tree.root, extra)) if names]  # fmt: skip
-            raise DataError(f"classes differ; {'; '.join(told)}", "make the class folders of both the same")
+        extra = set(tree.classes) - set(known)
+        if extra:
+            whose = train.root if classes is None else "the model"
+            raise DataError(
+                f"{tree.root}: has classes that {whose} lacks: {_few(extra)}",
+                f"rename or remove these folders; known: {_few(known)}",
+            )
+    return {split: tree.renumbered(known) for split, tree in trees.items()}
 
 
-def _choose_form(files: tuple[File, ...], config: Data, report: Reporter) -> Form:
-    """The canvas asked for, or one by an evenly spaced sample of the files."""
-    if config.canvas is not None and config.channels != "auto":
-        return Form(config.canvas, int(config.channels))
-    sample = measure_all([file.path for file in files[:: -(-len(files) // _SAMPLE)]])
-    short = float(np.median([side for side, _ in sample])) if sample else float(_SIDES[0])
-    side = config.canvas or min(_SIDES, key=lambda each: (abs(each - short), each))
-    if config.canvas is None and short != side:
-        report.note(f"canvas {side}: the images are about {short:.0f} pixels; --canvas takes another size")
-    grey = bool(sample) and all(grey for _, grey in sample)
-    return Form(side, int(config.channels) if config.channels != "auto" else 1 if grey else 3)
+def _tell_missing(trees: Mapping[str, Tree], parts: Mapping[str, Part], report: Reporter) -> None:
+    """Say which classes a part has no images of; train lacks none, or is not what is asked about."""
+    roots = {trees[split].root: split for split in parts if split != "train" and split in trees}
+    for split in roots.values():
+        missing = [name for target, name in enumerate(trees["train"].classes) if target not in parts[split].targets]
+        if missing:
+            report.warn(f"no {split} images of {_few(missing)}: the figures tell nothing of such classes")
+
+
+def _tell_passed_over(trees: Mapping[str, Tree], report: Reporter) -> None:
+    """Say how many files of which kinds are not read; pictures among them are a warning."""
+    passed = sum((tree.passed_over for tree in {tree.root: tree for tree in trees.values()}.values()), Counter[str]())
+    pictures = Counter({kind: count for kind, count in passed.items() if kind in _OTHER_PICTURES})
+    others = passed - pictures
+    if pictures:
+        report.warn(f"images of kinds that are not read: {count_words(pictures)}; convert them to JPEG or PNG")
+    if others:
+        report.note(f"files that are not read: {count_words(others)}")
 
 
 def _hold_out(files: tuple[File, ...], config: Data) -> tuple[tuple[File, ...], tuple[File, ...]]:
@@ -104,7 +135,7 @@ def _more_unlabelled(config: Data) -> tuple[File, ...]:
     if config.unlabelled is None:
         return ()
     folder = Path(config.unlabelled).expanduser()
-    files = list_unlabelled(folder, f"--unlabelled/{folder.resolve().name}")
+    files = list_unlabelled(folder, f"--unlabelled/{normalise(folder.resolve().name)}")
     if not files:
         raise DataError(f"--unlabelled {folder}: no images there", "give a folder with image files, at any depth")
     return files
@@ -146,7 +177,7 @@ def _cut_up(opened: Opened, files: Sequence[File], sizes: list[int]) -> list[Par
 def _check_filled(classes: tuple[str, ...], parts: Mapping[str, Part], skipped: tuple[str, ...]) -> None:
     for split, part in parts.items():
         empty = {name for target, name in enumerate(classes) if not (part.targets == target).any()}
-        if empty and (split == "train" or len(empty) == len(classes)):
+        if len(empty) == len(classes) or (empty and split == "train"):
             left_out = f" ({len(skipped)} bad images were left out)" if skipped else ""
             raise DataError(
                 f"no {split} images left of {_few(empty)}{left_out}",

@@ -21,7 +21,7 @@ from edgekd.teachers.resolve import find_teacher, onnx_name
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
-from edgekd.training.settings import settle
+from edgekd.training.settings import settle, weigh_classes
 from edgekd.training.update import LayerRate
 
 
@@ -50,7 +50,7 @@ def run(config: Distill, report: Reporter) -> Result:
     check_needs(config.method, method, learner, taught.teacher.spec)
     method.bind(learner, taught.teacher.spec)
     weights = (config.alpha, config.label_smoothing or 0.0)
-    objective = Distillation(student, taught.teacher, method, weights)
+    objective = Distillation(student, taught.teacher, method, weights, weigh_classes(config, data))
     parents = taught.parents
     if config.student_weights is not None:
         parents = parents | {

@@ -11,7 +11,8 @@ from edgekd.data.sources import open_data
 from edgekd.declaration import fill_defaults
 from edgekd.models.trained import load_network, student_run
 from edgekd.report import Reporter, Result, Table
-from edgekd.runtimes.evaluation import complete, judge
+from edgekd.runs import same_data
+from edgekd.runtimes.evaluation import complete, field_classes, judge
 from edgekd.teachers.resolve import check_classes
 
 
@@ -19,14 +20,20 @@ def run(config: Evaluate, report: Reporter) -> Result:
     """Accuracy and loss of a run on a split of its own data, or of other data of the same classes."""
     if str(config.model or "").endswith(".onnx"):
         config = complete(config)
-        return judge(config, open_data(config, report), report)
+        return judge(config, open_data(config, report, field_classes(config)), report)
     source = student_run(config.model, config.runs)
     report.note(f"run: {source.path}")
     described = source.manifest()["data"]
-    shape = {"canvas": described["canvas"], "channels": str(described["channels"])}
+    shape = {
+        "canvas": described["canvas"],
+        "channels": str(described["channels"]),
+        "aspect": described["options"].get("aspect", "crop"),
+        "grey_bits": described["options"].get("grey_bits", "16"),
+    }
     config = fill_defaults(inherit_data(config, source), shape, str(source.path), list(shape))
     network = load_network(source, config).to(device_of(config))
-    data = open_data(config, report)
+    is_own = same_data(str(config.data), described["options"]["data"])
+    data = open_data(config, report, None if is_own else tuple(network.spec.classes))
     check_classes(source, data)
     form = Format(
         "fp32" if config.precision == "auto" else config.precision,

@@ -17,6 +17,7 @@ from edgekd.errors import CheckFailed, CheckpointError, UsageError
 from edgekd.exporting.onnx import write_onnx
 from edgekd.exporting.parity import check, compare, reject
 from edgekd.exporting.variants import Source, write_variants
+from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
 from edgekd.models.onnx_network import open_onnx, rebuild_onnx
@@ -121,7 +122,7 @@ def _reference(network: Network, data: ImageData, count: int) -> tuple[Any, NDAr
 
 def describe(source: Run, network: Network, manifest: dict[str, Any]) -> dict[str, Any]:
     """The metadata that travels in the file: how to feed it, what it is, what it came from."""
-    spec = network.spec
+    spec, form = network.spec, form_of(manifest["data"], manifest["data"]["options"])
     return {
         "format": FORMAT,
         "edgekd": __version__,
@@ -130,6 +131,8 @@ def describe(source: Run, network: Network, manifest: dict[str, Any]) -> dict[st
         "channels": spec.channels,
         "input_size": spec.input_size,
         "canvas": manifest["data"]["canvas"],
+        "aspect": form.aspect,
+        "grey_bits": form.grey_bits,
         "mean": list(spec.mean),
         "std": list(spec.std),
         "params": manifest["params"],

@@ -21,7 +21,7 @@ from edgekd.runs import data_name
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
-from edgekd.training.settings import settle
+from edgekd.training.settings import settle, weigh_classes
 from edgekd.training.update import LayerRate
 
 RATE = 0.1
@@ -57,7 +57,7 @@ def run(config: Finetune, report: Reporter) -> Result:
         report.note(f"other classes than {parent.path.name} knows, so the head starts fresh")
         swap_head(network, data.classes)
     config = settle(config, _gentle(recipe_for(network.spec.name).by(config.optimizer)), len(data.train))
-    objective = Supervised(network, config.label_smoothing or 0.0)
+    objective = Supervised(network, config.label_smoothing or 0.0, weigh_classes(config, data))
     parents = {"start": {"run": str(parent.path), "sha256": parent.manifest()["weights_sha256"]}}
     # The start is kept where no epoch is better by validation, so that finetuning never makes it worse there.
     job = Job("finetune", config, data, place, parents, given, start_counts=True)

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgekd.config import Predict
+from edgekd.images.decoder import form_of
 from edgekd.models.trained import load_network, student_run
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result
@@ -22,4 +23,6 @@ def run(config: Predict, report: Reporter) -> Result:
         with torch.inference_mode():
             return np.asarray(network(torch.from_numpy(canvases)).float().numpy())
 
-    return predict(Predictor(network.spec.classes, described["canvas"], described["channels"], logits), config, report)
+    form = form_of(described, described["options"])
+    found = Predictor(network.spec.classes, form.side, form.channels, logits, form.aspect, form.grey_bits)
+    return predict(found, config, report)

@@ -21,7 +21,7 @@ from edgekd.runs import data_name, file_sum, slug
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
-from edgekd.training.settings import settle
+from edgekd.training.settings import settle, weigh_classes
 from edgekd.training.update import LayerRate
 
 
@@ -41,7 +41,7 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     torch.manual_seed(config.seed)
     network = _network(config, data, report)
     config = settle(config, recipe_for(network.spec.name), len(data.train))
-    objective = Supervised(network, config.label_smoothing or 0.0)
+    objective = Supervised(network, config.label_smoothing or 0.0, weigh_classes(config, data))
     parents: dict[str, Any] = {"weights": f"timm's pretrained {network.spec.name}"} if config.pretrained else {}
     if config.weights is not None:
         parents = {"weights": {"file": str(config.weights), "sha256": file_sum(config.weights)}}

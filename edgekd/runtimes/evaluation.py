@@ -9,6 +9,7 @@ import numpy as np
 from edgekd.config import Data, Evaluate
 from edgekd.declaration import fill_defaults
 from edgekd.errors import CheckpointError, UsageError
+from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.report import Reporter, Result, Table
@@ -19,7 +20,7 @@ from edgekd.runtimes.predictor import open_predictor
 def run(config: Evaluate, report: Reporter) -> Result:
     """Accuracy of an exported file on shapes or on a folder."""
     config = complete(config)
-    return judge(config, open_images(config, report), report)
+    return judge(config, open_images(config, report, field_classes(config)), report)
 
 
 def complete(config: Evaluate) -> Evaluate:
@@ -29,11 +30,26 @@ def complete(config: Evaluate) -> Evaluate:
     known = Run(path.parent).data_options()
     if config.data is None and known is None:
         raise UsageError(f"{path}: which images?", "give --data (the file does not lie in its run's folder)")
-    described: dict[str, Any] = {"canvas": record["canvas"], "channels": "1" if record["channels"] == 1 else "3"}
+    form = form_of(record)
+    described: dict[str, Any] = {
+        "canvas": form.side,
+        "channels": "1" if form.channels == 1 else "3",
+        "aspect": form.aspect,
+        "grey_bits": str(form.grey_bits),
+    }
     if known is not None and (config.data is None or same_data(config.data, known["data"])):
         described = known | described
     names = [each.name for each in fields(Data) if each.name in described]
     return fill_defaults(config, described, str(path), names)
+
+
+def field_classes(config: Evaluate) -> tuple[str, ...] | None:
+    """The file's classes where the images are not those of its own run: of any of them there may be none."""
+    path = Path(str(config.model))
+    known = Run(path.parent).data_options()
+    if known is not None and same_data(str(config.data), known["data"]):
+        return None
+    return tuple(open_predictor(str(path), 1).record["classes"])
 
 
 def judge(config: Evaluate, data: ImageData, report: Reporter) -> Result:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgekd.config import Predict
 from edgekd.errors import DataError
-from edgekd.images.canvas import BadImage, decode, strict_pillow
+from edgekd.images.canvas import Aspect, BadImage, decode, strict_pillow
+from edgekd.images.decoder import form_of, read
 from edgekd.images.folder import walk
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runtimes.predictor import open_predictor
@@ -26,13 +27,16 @@ class Predictor:
     canvas: int
     channels: int
     logits: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    aspect: Aspect = "crop"
+    grey_bits: int = 16
 
 
 def run(config: Predict, report: Reporter) -> Result:
     """Classes of image files by an ONNX file that edgekd exported."""
     answer = open_predictor(config.model, config.threads)
     record = answer.record
-    found = Predictor(record["classes"], record["canvas"], record["channels"], answer.logits)
+    form = form_of(record)
+    found = Predictor(record["classes"], form.side, form.channels, answer.logits, form.aspect, form.grey_bits)
     return predict(found, config, report)
 
 
@@ -66,7 +70,7 @@ def _files(given: Sequence[Path]) -> list[Path]:
     for path in given:
         if path.is_dir():
             found += sorted(Path(each) for each, _ in walk(path))
-        elif path.is_file():
+        elif path.exists():
             found.append(path)
         else:
             raise DataError(f"{path}: no such file or folder", "give image files or folders of them")
@@ -77,8 +81,9 @@ def _files(given: Sequence[Path]) -> list[Path]:
 
 def _canvas(path: Path, predictor: Predictor) -> NDArray[np.uint8]:
     try:
-        return decode(path.read_bytes(), predictor.canvas, predictor.channels)
-    except (BadImage, OSError) as error:
+        content = read(str(path))
+        return decode(content, predictor.canvas, predictor.channels, predictor.aspect, predictor.grey_bits)
+    except BadImage as error:
         raise DataError(f"{path}: cannot be used ({error})", "mend it or leave it out") from error
 
 

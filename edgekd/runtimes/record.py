@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from edgekd.errors import CheckpointError
 from edgekd.manifest import Channels, ClassNames, Side
@@ -23,6 +23,8 @@ class _Record(TypedDict, total=False):
     channels: Channels | None
     input_size: Side | None
     canvas: Side | None
+    aspect: Literal["crop", "pad", "squash"] | None
+    grey_bits: Literal[8, 10, 12, 14, 16] | None
     mean: Annotated[list[float], Limits(1)] | None
     std: Annotated[list[Positive], Limits(1)] | None
     params: Count | None

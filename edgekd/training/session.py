@@ -20,6 +20,7 @@ from edgekd.data.loader import ORDER, Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.declaration import as_dict
 from edgekd.errors import CheckpointError, DataError, Interrupted, UsageError
+from edgekd.images.balance import tell_classes
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
@@ -75,6 +76,9 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     objective.to(device)
     batches = _batches(job, ranks)
     check_sizes(objective.deployed, job.config)
+    if ranks.is_first and not is_begun:
+        weighted = job.config.class_weights != "none"
+        tell_classes(job.data.classes, job.data.train.targets, report, weighted)
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
     check_pieces(objective, first, job.config, ranks.world)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from edgekd.compute.choosing import choose_format, choose_threads
 from edgekd.compute.formats import Format, Step, measure_step, trial_batch
@@ -12,6 +13,8 @@ from edgekd.config import Fit, Machine, Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
 from edgekd.data.view_options import resolve_views
+from edgekd.images.balance import balanced_weights
+from edgekd.images.imageset import ImageData
 from edgekd.models.defaults import Recipe
 from edgekd.report import Reporter
 from edgekd.training.schedule import seconds_of, work_share
@@ -105,3 +108,10 @@ def total_steps(config: Fit, steps_per_epoch: int) -> int:
     """Optimiser steps of the whole training: epochs, or `--steps` when that ends earlier."""
     by_epochs = (config.epochs or 1) * steps_per_epoch
     return by_epochs if config.steps is None else min(config.steps, by_epochs)
+
+
+def weigh_classes(config: Training, data: ImageData) -> Tensor | None:
+    """Weights of the classes in the cross-entropy, `[classes]`; None where all labels count the same."""
+    if config.class_weights == "none":
+        return None
+    return torch.from_numpy(balanced_weights(data.train.targets, len(data.classes)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekd.images.canvas import BadImage, decode, measure, reform
+from edgekd.images.canvas import Aspect, BadImage, decode, measure, reform
 
 RED = (200, 30, 40)
 
@@ -125,10 +125,53 @@ def test_any_damage_is_a_bad_image_or_a_canvas_and_nothing_else() -> None:
                 assert str(error)
 
 
-def test_measuring_finds_short_side_and_grey() -> None:
-    assert measure(saved(corner_marked(300, 200), "JPEG")) == (200, True)
-    assert measure(saved(Image.new("RGB", (20, 30), RED), "JPEG")) == (20, False)
-    assert measure(saved(Image.new("I;16", (20, 30)))) == (20, True)
+def test_measuring_finds_size_grey_and_largest_value() -> None:
+    assert measure(saved(corner_marked(300, 200), "PNG")) == (300, 200, True, 255, False)
+    assert measure(saved(Image.new("RGB", (20, 30), RED), "PNG")) == (20, 30, False, 200, False)
+    assert measure(saved(Image.new("I;16", (20, 30), 4000))) == (20, 30, True, 4000, True)
+
+
+def test_measuring_turns_the_sides_as_decoding_does() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert measure(saved(Image.new("RGB", (20, 30), RED), "JPEG", exif=exif))[:2] == (30, 20)
+
+
+def test_padding_keeps_the_whole_image_on_grey() -> None:
+    canvas = decode(saved(Image.new("RGB", (40, 20), RED)), 20, 3, "pad")
+    assert (canvas[:5] == 128).all()
+    assert (canvas[15:] == 128).all()
+    assert (canvas[5:15] == RED).all()
+
+
+def test_squashing_keeps_the_whole_image_without_a_border() -> None:
+    image = Image.new("RGB", (40, 20), RED)
+    image.paste((0, 0, 0), (0, 0, 20, 20))
+    canvas = decode(saved(image), 20, 3, "squash")
+    assert (canvas[:, :8] == 0).all()
+    assert (canvas[:, 12:] == RED).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "CMYK", "I;16"])
+@pytest.mark.parametrize("aspect", ["crop", "pad", "squash"])
+def test_every_mode_becomes_square_in_every_way(mode: str, aspect: Aspect) -> None:
+    form = "TIFF" if mode == "CMYK" else "PNG"
+    content = saved(Image.new(mode, (9, 4)), form)
+    assert decode(content, 16, 3, aspect).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("aspect", ["pad", "squash"])
+def test_a_square_image_is_the_same_in_every_way(aspect: Aspect) -> None:
+    content = saved(corner_marked(40, 40))
+    assert np.array_equal(decode(content, 20, 3, aspect), decode(content, 20, 3))
+
+
+def test_twelve_bits_in_sixteen_fill_the_range_of_a_byte() -> None:
+    ramp = Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    assert decode(saved(ramp), 64, 1).max() == 16
+    taken = decode(saved(ramp), 64, 1, grey_bits=12).ravel()
+    assert (taken[0], taken[-1]) == (0, 255)
+    assert len(np.unique(taken)) == 256
 
 
 def test_pixels_in_memory_take_the_same_way() -> None:

@@ -119,3 +119,63 @@ def test_two_processes_at_once_leave_one_whole_copy(paths: list[str], cache_fold
 
 def _opened_canvases(paths: list[str]) -> np.ndarray:
     return canvases(opened(paths))
+
+
+def _swap(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+@pytest.fixture
+def bitmaps(tmp_path: Path, write: Write) -> list[str]:
+    """Files of one size and one mtime, as archives unpack them."""
+    found = [str(write(tmp_path / "set" / f"{number}.bmp", number, (16, 16))) for number in range(6)]
+    for path in found:
+        os.utime(path, ns=(1, 1))
+    return found
+
+
+@pytest.mark.parametrize("budget_gb", [1.0, 0.0])
+def test_images_of_the_same_size_and_time_that_changed_places_are_noticed(bitmaps: list[str], budget_gb: float) -> None:
+    before = opened(bitmaps)
+    shown = canvases(before).copy()
+    _swap(Path(bitmaps[1]), Path(bitmaps[4]))
+    after = opened(bitmaps, budget_gb)
+    order = [0, 4, 2, 3, 1, 5]
+    assert np.array_equal(canvases(after), shown[order])
+    assert after.examined == tuple(before.examined[row] for row in order)
+
+
+def test_an_image_written_over_in_place_with_its_old_time_is_noticed(bitmaps: list[str], write: Write) -> None:
+    before = canvases(opened(bitmaps)).copy()
+    write(Path(bitmaps[2]), 99, (16, 16))
+    os.utime(bitmaps[2], ns=(1, 1))
+    assert np.flatnonzero((canvases(opened(bitmaps)) != before).any(axis=(1, 2, 3))).tolist() == [2]
+
+
+def test_streamed_images_that_changed_places_are_noticed(bitmaps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fits_memory", lambda size: False)
+    before = opened(bitmaps, budget_gb=1e-9)
+    _swap(Path(bitmaps[1]), Path(bitmaps[4]))
+    after = opened(bitmaps, budget_gb=1e-9)
+    assert isinstance(after.pixels, Files)
+    assert after.examined == tuple(before.examined[row] for row in [0, 4, 2, 3, 1, 5])
+
+
+def test_images_that_only_moved_are_read_and_not_decoded(bitmaps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = canvases(opened(bitmaps)).copy()
+    _swap(Path(bitmaps[0]), Path(bitmaps[1]))
+    monkeypatch.setattr("edgekd.images.decoder.decode", None)
+    assert np.array_equal(canvases(opened(bitmaps)), before[[1, 0, 2, 3, 4, 5]])
+
+
+def test_why_there_is_no_copy_is_told(paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Silent()
+    open_files(tmp_path, paths, FORM, 1e-9, report)
+    assert "more than --decoded-cache 1e-09" in report.notes[0]
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "file" / "cache"))
+    open_files(tmp_path, paths, FORM, 1.0, report)
+    assert "cannot be written (the variable EDGEKD_CACHE" in report.notes[1]

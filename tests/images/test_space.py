@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgekd.images import space
-from edgekd.images.space import GB, cache_root, fits_memory, has_room
+from edgekd.images.space import GB, cache_root, fits_memory, has_room, tell_place
+from edgekd.report import Silent
 
 
 def kept(root: Path, name: str, size_bytes: int, age: int) -> Path:
@@ -103,3 +104,39 @@ def test_ulimit_counts() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+ASK = "from edgekd.images.space import cache_root; print(cache_root())"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs users with numbers")
+def test_without_a_home_the_cache_lies_among_the_temporary_files(tmp_path: Path) -> None:
+    """A number without an entry in the list of users, as containers have it."""
+    if os.getuid() != 0:
+        pytest.skip("only root may become another user")
+    tmp_path.chmod(0o777)
+    code = f"import os; import edgekd.images.space; os.setgid(54321); os.setuid(54321); {ASK}"
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "EDGEKD_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("edgekd-54321")
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").write_text("in the way")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("EDGEKD_CACHE")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    report = Silent()
+    tell_place(report)
+    assert cache_root() == tmp_path / "temporary" / f"edgekd-{os.getuid()}"
+    assert "EDGEKD_CACHE" in report.notes[0]
+    assert has_room(cache_root() / "decoded" / "key", 10, 1)
+    assert cache_root().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_named_place_is_taken_even_where_it_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKD_CACHE", "/proc/none")
+    assert cache_root() == Path("/proc/none")
+    assert not has_room(cache_root(), 10, 1)

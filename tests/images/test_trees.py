@@ -91,10 +91,48 @@ def test_one_class_only_is_refused(tree: Tree) -> None:
         opened(tree({"train": {"cat": 3}, "test": {"cat": 3}}))
 
 
-def test_classes_that_differ_are_named(tree: Tree) -> None:
+def test_classes_that_train_lacks_are_named(tree: Tree) -> None:
     root = tree({"train": {"cat": 3, "dog": 3, "emu": 3}, "test": {"cat": 3, "dog": 3, "fox": 3}})
-    with pytest.raises(DataError, match=r"only in .*train: emu; only in .*test: fox"):
+    with pytest.raises(DataError, match=r"test: has classes that .*train lacks: fox"):
         opened(root)
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_class_without_test_images_is_told(tree: Tree, is_empty: bool) -> None:
+    root = tree({"train": {"ant": 3, "cat": 3, "dog": 3}, "test": {"cat": 2, "dog": 3}})
+    if is_empty:
+        (root / "test" / "ant").mkdir()
+    report = Silent()
+    data = opened(root, report)
+    assert data.test.targets.tolist() == [1, 1, 2, 2, 2]
+    assert report.warnings == ["no test images of ant: the figures tell nothing of such classes"]
+
+
+def test_a_field_set_may_lack_classes_of_the_model(tree: Tree) -> None:
+    root = tree({".": {"cat": 2, "dog": 1}}, "field")
+    report = Silent()
+    data = open_images(Data(data=str(root)), report, ("ant", "cat", "dog"))
+    assert (data.classes, data.test.targets.tolist()) == (("ant", "cat", "dog"), [1, 1, 2])
+    assert report.warnings == ["no test images of ant: the figures tell nothing of such classes"]
+    with pytest.raises(DataError, match="has classes that the model lacks: dog"):
+        open_images(Data(data=str(root)), report, ("ant", "cat"))
+
+
+def test_a_field_set_needs_no_train(tree: Tree) -> None:
+    root = tree({"Testing": {"cat": 2}}, "field")
+    data = open_images(Data(data=str(root)), Silent(), ("ant", "cat"))
+    assert data.test.targets.tolist() == [1, 1]
+
+
+def test_pictures_that_cannot_be_opened_are_a_warning(pets: Path) -> None:
+    for number in range(3):
+        (pets / "train" / "cat" / f"{number}.heic").write_text("no image")
+    (pets / "test" / "cat" / "notes.txt").write_text("no image")
+    (pets / "unused").mkdir()
+    report = Silent()
+    opened(pets, report)
+    assert report.warnings == ["images of kinds that are not read: 3 .heic; convert them to JPEG or PNG"]
+    assert report.notes == [f"not used in {pets}: unused/", "files that are not read: 1 .txt"]
 
 
 def test_grey_files_make_a_grey_canvas(pets: Path) -> None:

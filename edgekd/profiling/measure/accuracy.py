@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import CheckpointError, DataError, nearest
-from edgekd.images.canvas import BadImage, decode, strict_pillow
+from edgekd.images.canvas import BadImage, strict_pillow
+from edgekd.images.decoder import form_of, read
 from edgekd.images.folder import visible_folders, walk
+from edgekd.images.names import normalise
+from edgekd.images.splits import split_of
 from edgekd.runtimes.preprocessing import prepare
 from edgekd.runtimes.sample_inputs import logits_of, read_sample
 
@@ -58,14 +61,17 @@ def measure_accuracy(session: Any, record: dict[str, Any], images: Path) -> dict
 
 def list_images(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     """The image files of `folder/<class>/`, with the class's number; `folder/test` is taken when it is there."""
-    root = folder / "test" if (folder / "test").is_dir() else folder
-    if not root.is_dir():
+    if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", "give a folder with <class>/* images")
+    tests = [place for place in visible_folders(folder) if split_of(place.name) == "test"]
+    root = tests[0] if tests and normalise(tests[0].name) not in classes else folder
+    numbers = {normalise(name): number for number, name in enumerate(classes)}
     found = []
     for place in visible_folders(root):
-        if place.name not in classes:
-            raise DataError(f"{place}: the model has no class {place.name}", nearest(place.name, classes))
-        target = list(classes).index(place.name)
+        name = normalise(place.name)
+        if name not in numbers:
+            raise DataError(f"{place}: the model has no class {name}", nearest(name, classes))
+        target = numbers[name]
         found += [(Path(path), target) for path, _ in sorted(walk(place))]
     if not found:
         raise DataError(f"{root}: no images in class folders there", "give a folder with <class>/* images")
@@ -75,6 +81,6 @@ def list_images(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
 def _canvas(path: Path, record: dict[str, Any]) -> NDArray[np.uint8]:
     try:
         with strict_pillow():
-            return decode(path.read_bytes(), record["canvas"], record["channels"])
-    except (BadImage, OSError) as error:
+            return form_of(record).decode(read(str(path)))
+    except BadImage as error:
         raise DataError(f"{path}: cannot be used ({error})", "mend it or take it away") from error
