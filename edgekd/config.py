@@ -233,6 +233,15 @@ class Cache(Options):
 
 
 @dataclass(frozen=True)
+class Rounding(Options):
+    """Whether training meets the grid of an INT8 file."""
+
+    quantize: Literal["none", "int8"] = option(
+        "none", "train trained weights further with weights and activations rounded as the INT8 file will round them"
+    )
+
+
+@dataclass(frozen=True)
 class TrainTeacher(Training, Run, Code, Shell):
     """Options of `edgekd train-teacher`."""
 
@@ -292,7 +301,7 @@ def share_of(shard: str | None) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Distill(Training, Teacher, Cache, Run, Code, Shell):
+class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
     """Options of `edgekd distill`."""
 
     student: str = option("tiny-cnn", "model name (see edgekd models) or ./net.py:build")
@@ -319,6 +328,11 @@ class Distill(Training, Teacher, Cache, Run, Code, Shell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.quantize != "none" and self.student_weights is None:
+            raise UsageError(
+                f"--quantize {self.quantize}: without --student-weights",
+                "rounding is learnt from trained weights: give those of a finished run, runs/NAME/model.safetensors",
+            )
         if self.live and self.cache:
             raise UsageError("--live and --cache: they exclude each other", "give one of them")
         if self.device and not self.dry_run:
@@ -326,7 +340,7 @@ class Distill(Training, Teacher, Cache, Run, Code, Shell):
 
 
 @dataclass(frozen=True)
-class Finetune(Training, Run, Code, Shell):
+class Finetune(Training, Rounding, Run, Code, Shell):
     """Options of `edgekd finetune`."""
 
     model: str | None = option(None, "the run to start from; default: the newest student", positional=True)

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,21 @@ KEY = "edgekd"
 INPUT, OUTPUT = "input", "logits"
 
 
-def write_onnx(backbone: nn.Module, example: Tensor, path: Path, opset: int, metadata: dict[str, Any]) -> None:
+def write_onnx(
+    backbone: nn.Module,
+    example: Tensor,
+    path: Path,
+    opset: int,
+    metadata: dict[str, Any],
+    outputs: Sequence[str] = (OUTPUT,),
+) -> None:
     """Write `backbone` (float [batch, C, S, S] -> [batch, classes]) with its metadata.
 
-    `example` is a prepared input of at least two images. Raises CheckpointError when the exporter cannot do it.
+    `example` is a prepared input of at least two images; `outputs` are named where the backbone gives several. Raises
+    CheckpointError when the exporter cannot do it.
     """
     backbone.eval()
-    _export(backbone, example.contiguous(), path, opset)
+    _export(backbone, example.contiguous(), path, opset, outputs)
     model = onnx.load(path)
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(metadata, sort_keys=True, ensure_ascii=False)
@@ -33,7 +42,7 @@ def write_onnx(backbone: nn.Module, example: Tensor, path: Path, opset: int, met
     onnx.save(model, path)
 
 
-def _export(backbone: nn.Module, example: Tensor, path: Path, opset: int) -> None:
+def _export(backbone: nn.Module, example: Tensor, path: Path, opset: int, outputs: Sequence[str]) -> None:
     # The exporter prints its progress and warns of its own internals; stdout belongs to the result.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -45,7 +54,7 @@ def _export(backbone: nn.Module, example: Tensor, path: Path, opset: int) -> Non
                 str(path),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(outputs),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 opset_version=opset,
                 external_data=False,

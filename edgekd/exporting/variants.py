@@ -1,7 +1,7 @@
 """The part of `edgekd export` after the float32 file: float16 and INT8 files, proven, measured, and one chosen."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ from edgekd.exporting.int8 import (
     multiply_adds,
     save,
 )
-from edgekd.exporting.parity import BATCH, Parity, answers, check_rounded, compare, reject
+from edgekd.exporting.learnt import LearntGrid, unlearnt
+from edgekd.exporting.parity import BATCH, answers, check_rounded, compare, reject
 from edgekd.exporting.race import Choice, Timed, as_dict, choose, race
+from edgekd.exporting.variant_tables import Variant, costs_table, files_table, lines_of
 from edgekd.images.imageset import UNLABELLED, ImageData, Split
 from edgekd.profiling.device.host import read_host
 from edgekd.profiling.device.identity import identify
@@ -38,7 +40,7 @@ from edgekd.quantization.graph import Graph, read_graph
 from edgekd.quantization.grid import Array
 from edgekd.quantization.kernels import Kernels, kernels_of
 from edgekd.quantization.sensitivity import Sensitivity
-from edgekd.report import Cell, Reporter, Result, Table
+from edgekd.report import Reporter, Result
 from edgekd.runs import atomic
 
 KEPT = 16
@@ -57,22 +59,13 @@ class Source:
     data: ImageData
     target: Path | None = None
     """Beside which the others are written; None: beside `path`."""
+    learnt: LearntGrid | None = None
+    """The grid that the network was trained on."""
 
     def beside(self, kind: str) -> Path:
         """`model.onnx` -> `model.int8.onnx`."""
         place = self.target or self.path
         return place.with_name(f"{place.stem}.{kind}.onnx")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One file that was written: how it compares with float32 on validation images, and what can be said of it."""
-
-    kind: str
-    path: Path
-    parity: Parity
-    failure: CheckFailed | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,6 +153,8 @@ def _write_int8(job: Job) -> tuple[list[Variant], list[Sensitivity]]:
     if not len(source.data.train):
         raise DataError(f"{source.data.name}: no training images to calibrate on", "give --data with a train/ folder")
     inputs, _ = _images(source, source.data.train, config.calibration_images)
+    if source.learnt is not None:
+        return [_write_learnt(job, source.learnt, inputs)], []
     report.note(f"calibration on {len(inputs)} training images of {source.data.name}")
     calibrator = Calibrator(graph, inputs, job.kernels)
     method = None if config.calibration == "auto" else config.calibration
@@ -178,6 +173,18 @@ def _write_int8(job: Job) -> tuple[list[Variant], list[Sensitivity]]:
         return [whole], costs
     facts |= {"left_in_float": left, "int8_macs_share": _share(graph, left)}
     return [whole, _keep(job, "mixed", source.beside("mixed"), mixed.model, facts)], costs
+
+
+def _write_learnt(job: Job, learnt: LearntGrid, inputs: Array) -> Variant:
+    """The INT8 file on the grid of the training, compared with what the network says on that grid."""
+    made = learnt.quantise(inputs, job.kernels)
+    strange = unlearnt(made)
+    if strange:
+        job.report.warn(f"{len(strange)} tensors are rounded in the file but were not in training: {strange[0]}, ...")
+    expected = learnt.answers(job.evidence.inputs)
+    facts = {"recipe": "ranges of the training", "kernels": _kernels_in_words(job.kernels), "learnt": True}
+    job = replace(job, evidence=replace(job.evidence, expected=expected))
+    return _keep(job, "int8", job.source.beside("int8"), made.model, facts)
 
 
 def _kernels_in_words(kernels: Kernels) -> str:
@@ -252,60 +259,6 @@ def _result(
         described |= {"test_top1": top1, "parity": asdict(each.parity), "timed": as_dict(timed.get(each.kind))}
         files.append(described | {"rejected": each.failure is not None} | each.facts)
     data = {"files": files, "chosen": choice.name, "reason": choice.reason, "sensitivity": [asdict(c) for c in costs]}
-    tables = [_files_table(files, timed)] + ([_costs_table(costs)] if costs else [])
-    lines = [line for each in variants for line in _lines(each)]
+    tables = [files_table(files, timed)] + ([costs_table(costs)] if costs else [])
+    lines = [line for each in variants for line in lines_of(each)]
     return Result(data, tables, [*lines, choice.reason], failure)
-
-
-def _files_table(files: list[dict[str, Any]], timed: dict[str, Timed]) -> Table:
-    rows: list[list[Cell]] = []
-    for each in files:
-        found = timed.get(each["kind"])
-        parity = each.get("parity")
-        rows.append(
-            [
-                each["kind"],
-                f"{each['size_bytes'] / 1e3:,.1f}",
-                None if each["test_top1"] is None else f"{each['test_top1']:.2%}",
-                None if parity is None else f"{parity['top1_agreement']:.2%}",
-                None if found is None else f"{found.latency_ms:.3f}",
-                "" if found is None or each["kind"] == "fp32" else found.in_words,
-                each["file"],
-            ]
-        )
-    columns = ["", "kB", "test accuracy", "first choice as fp32", "p50 ms", "times as fast", "file"]
-    return Table("Files of this export", columns, rows)
-
-
-def _costs_table(costs: list[Sensitivity]) -> Table:
-    rows: list[list[Cell]] = []
-    for each in sorted(costs, key=lambda row: -row.divergence):
-        times = [None if ms is None else f"{ms:.4f}" for ms in (each.float_ms, each.int8_ms)]
-        rows.append([each.layer, each.operator, each.params, f"{each.divergence:.2e}", f"{each.changed:.2%}", *times])
-    columns = ["layer", "kind", "weights", "divergence, nats", "first choice changed", "fp32 ms", "INT8 ms"]
-    return Table("What each layer costs in INT8", columns, rows)
-
-
-def _lines(variant: Variant) -> list[str]:
-    facts, lines = variant.facts, []
-    parity = variant.parity
-    change = "" if parity.top1_change is None else f", accuracy {parity.top1_change * 100:+.2f} points"
-    lines.append(
-        f"{variant.kind}: on {parity.images:,} validation images logits are off by {parity.mean_difference:.1e} of the "
-        f"largest on average, {parity.max_difference:.1e} at most; first choice agrees in {parity.top1_agreement:.2%}"
-        f"{change}"
-    )
-    if "fused" in facts:
-        found = facts["fused"]
-        lines.append(
-            f"{variant.kind}: {found['in_int8']} of {found['layers']} layers run in INT8 ({facts['kernels']}), "
-            f"{found['conversions']} conversions; {facts['recipe']}, {facts['calibration_images']} training images"
-        )
-    if "left_in_float" in facts:
-        lines.append(
-            f"{variant.kind}: {len(facts['left_in_float'])} layers stay float32; {facts['int8_macs_share']:.1%} of the "
-            "multiply-adds are INT8"
-        )
-    if variant.kind == "fp16":
-        lines.append("fp16: for its size; a CPU without float16 arithmetic casts it back to float32")
-    return lines

@@ -14,6 +14,7 @@ from edgekd.models import timm_nets
 from edgekd.models.names import OWN, is_file, resolve
 from edgekd.models.network import Images, Network, Spec
 from edgekd.models.ownfile import build_own, own_sum
+from edgekd.models.transforms import apply_transform
 from edgekd.models.whitening import fit_whitening
 
 Start = Literal["scratch", "weights", "pretrained"]
@@ -69,7 +70,10 @@ def rebuild(spec: Spec, code: Code | None = None) -> Network:
     An own file runs only when it is what the Spec records and `code`, the command's options, names or trusts it.
     Raises CheckpointError otherwise.
     """
-    return Network(_backbone(spec, code or Code()), spec)
+    backbone = _backbone(spec, code or Code())
+    for change in spec.transforms:
+        backbone = apply_transform(backbone, change)
+    return Network(backbone, spec)
 
 
 def _backbone(spec: Spec, code: Code) -> nn.Module:

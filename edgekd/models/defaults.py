@@ -9,6 +9,13 @@ RATES: dict[Optimizer, tuple[float, float]] = {"sgd": (0.1, 5e-4), "adamw": (1e-
 """Peak learning rate and weight decay of an optimiser that is not the recipe's own."""
 
 
+GENTLE = 0.1
+"""A network that knows something already learns at this share of its own peak learning rate."""
+GENTLE_EPOCHS = 6
+FOLDED = 0.05
+"""Without batch norms, folded into weights that are rounded, it learns at this share of that."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A model's own training settings; sgd is Nesterov with momentum 0.9, `lr` the peak of the one-cycle.
@@ -32,6 +39,11 @@ class Recipe:
             return self
         lr, weight_decay = RATES[optimizer]
         return replace(self, optimizer=optimizer, lr=lr, weight_decay=weight_decay)
+
+    def further(self, *, is_folded: bool = False) -> "Recipe":
+        """The recipe for training a network further that knows something already."""
+        lr = self.lr * GENTLE * (FOLDED if is_folded else 1.0)
+        return replace(self, lr=lr, epochs=GENTLE_EPOCHS, progressive=1.0)
 
 
 # fmt: off

@@ -50,11 +50,14 @@ class Spec:
     options: dict[str, Any] = field(default_factory=dict)
     code: str | None = None
     """SHA-256 of the user's own file that defines it."""
+    transforms: tuple[dict[str, Any], ...] = ()
+    """What was changed after the network had been built, in order (models/transforms.py)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for manifests."""
         plain = asdict(self) | {each: list(getattr(self, each)) for each in ("classes", "mean", "std")}
-        return {name: value for name, value in plain.items() if name != "code" or value is not None}
+        plain["transforms"] = list(self.transforms)
+        return {name: value for name, value in plain.items() if name not in ("code", "transforms") or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: object = "a network's description") -> "Spec":

@@ -2,22 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-import onnxruntime
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 
 from edgekd.errors import CheckpointError
+from edgekd.quantization.folding import fold
 from edgekd.quantization.grid import Array
-from edgekd.runtimes.session import open_session, plain_words
+from edgekd.runtimes.session import plain_words
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 """Operators with weights."""
-FOLDABLE = {"BatchNormalization", "Constant", "Identity", "Dropout"}
-"""Operators that ONNX Runtime's basic optimisation folds into others."""
-SPATIAL = ((2, 3), (-2, -1), (-1, -2), (3, 2))
 
 
 class Graph:
@@ -128,9 +124,7 @@ def read_graph(path: Path) -> Graph:
         raise CheckpointError(f"{path}: cannot be read as ONNX ({plain_words(error)})", "export it again") from error
     if any(node.op_type in ("QuantizeLinear", "DequantizeLinear", "QLinearConv") for node in model.graph.node):
         raise CheckpointError(f"{path}: is quantised already", "give the float32 file")
-    if FOLDABLE & {node.op_type for node in model.graph.node}:
-        model = _folded(path)
-    _pool_means(model)
+    fold(model)
     del model.graph.value_info[:]
     graph = Graph(model)
     if not any(True for _ in graph.layers()):
@@ -138,40 +132,3 @@ def read_graph(path: Path) -> Graph:
             f"{path}: holds no float32 convolution or matrix product to quantise", "give another file"
         )
     return graph
-
-
-def _folded(path: Path) -> ModelProto:
-    """The file after ONNX Runtime's basic optimisation, with its own metadata."""
-    with TemporaryDirectory(prefix="edgekd-fold-") as folder:
-        settings = onnxruntime.SessionOptions()
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        settings.optimized_model_filepath = str(Path(folder) / "folded.onnx")
-        open_session(path, 1, settings)
-        model: ModelProto = onnx.load(settings.optimized_model_filepath)
-    used = {node.domain for node in model.graph.node}
-    kept = [each for each in model.opset_import if each.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
-    return model
-
-
-def _pool_means(model: ModelProto) -> None:
-    """Means over height and width become GlobalAveragePool, which has an INT8 kernel; ReduceMean has none."""
-    constants = {each.name: each for each in model.graph.initializer}
-    ranks = {
-        each.name: len(each.type.tensor_type.shape.dim)
-        for each in onnx.shape_inference.infer_shapes(model).graph.value_info
-    }
-    for node in model.graph.node:
-        if node.op_type != "ReduceMean" or not attribute(node, "keepdims", 1) or ranks.get(node.input[0]) != 4:
-            continue
-        given = next((tuple(each.ints) for each in node.attribute if each.name == "axes"), ())
-        if len(node.input) > 1 and node.input[1] in constants:
-            given = tuple(numpy_helper.to_array(constants[node.input[1]]).tolist())
-        if given in SPATIAL:
-            name, source, target = node.name, node.input[0], node.output[0]
-            node.CopyFrom(helper.make_node("GlobalAveragePool", [source], [target], name))
-    taken = {name for node in model.graph.node for name in node.input}
-    unused = [each for each in model.graph.initializer if each.name not in taken]
-    for each in unused:
-        model.graph.initializer.remove(each)

@@ -1,6 +1,6 @@
 """What the tensors of a graph hold on calibration images, and which range of it the grid should cover."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,14 +48,19 @@ def observe(graph: Graph, inputs: Array) -> dict[str, Observed]:
     """
     names = [graph.input, *(name for node in graph.nodes for name in node.output if name)]
     session = _with_outputs(graph.model, names)
+    return summarise(lambda: _batches(session, graph.input, inputs))
+
+
+def summarise(batches: Callable[[], Iterator[Mapping[str, Array]]]) -> dict[str, Observed]:
+    """Describe tensors by name [n, ...] over all batches, which are asked for twice and must be the same."""
     first: dict[str, list[tuple[float, float, Array, Array]]] = {}
-    for values in _batches(session, graph.input, inputs):
+    for values in batches():
         for name, each in values.items():
             first.setdefault(name, []).append(_extent(name, each))
     lows = {name: min(each[0] for each in rows) for name, rows in first.items()}
     highs = {name: max(each[1] for each in rows) for name, rows in first.items()}
     counts = {name: np.zeros(BINS, np.int64) for name in first}
-    for values in _batches(session, graph.input, inputs):
+    for values in batches():
         for name, each in values.items():
             counts[name] += _histogram(each, lows[name], highs[name])
     return {

@@ -20,6 +20,7 @@ from edgekd.teachers.preparation import caches_of, make_ready
 from edgekd.teachers.resolve import find_teacher, onnx_name
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
+from edgekd.training.rounding import round_network
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle, weigh_classes
 from edgekd.training.update import LayerRate
@@ -28,7 +29,7 @@ from edgekd.training.update import LayerRate
 def run(config: Distill, report: Reporter) -> Result:
     """Distil `config.student` and finish its run folder."""
     method = _method(config)
-    name = config.name or _name(config, report)
+    name = config.name or _name(config, report) + ("" if config.quantize == "none" else f"-{config.quantize}")
     if config.dry_run:
         return dry_run(config, method, Run(config.runs / name), report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
@@ -45,7 +46,11 @@ def run(config: Distill, report: Reporter) -> Result:
     data, config = taught.data, taught.config
     torch.manual_seed(config.seed)
     student = build_student(config, data, report)
-    config = settle(config, recipe_for(student.spec.name), len(data.train))
+    recipe = recipe_for(student.spec.name)
+    if config.quantize != "none":
+        config = round_network(student, data, config, report)
+        recipe = recipe.by(config.optimizer).further(is_folded=True)
+    config = settle(config, recipe, len(data.train))
     learner = Spec(len(data.classes), frozenset({"logits"}))
     check_needs(config.method, method, learner, taught.teacher.spec)
     method.bind(learner, taught.teacher.spec)

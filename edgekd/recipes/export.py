@@ -14,6 +14,7 @@ from edgekd.data.inheritance import inherit_data
 from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckFailed, CheckpointError, UsageError
+from edgekd.exporting.learnt import LearntGrid
 from edgekd.exporting.onnx import write_onnx
 from edgekd.exporting.parity import check, compare, reject
 from edgekd.exporting.variants import Source, write_variants
@@ -23,6 +24,7 @@ from edgekd.models.network import Network
 from edgekd.models.onnx_network import open_onnx, rebuild_onnx
 from edgekd.models.trained import load_network, student_run
 from edgekd.profiling.model_files import sample_of
+from edgekd.quantization.placement import float_twin
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
 from edgekd.runtimes.onnx_file import read_model
@@ -53,7 +55,11 @@ def run(config: Export, report: Reporter) -> Result:
     inputs, labels, logits = _reference(network, data, config.samples)
     with atomic(path) as beside:
         write_onnx(
-            network.backbone, torch.from_numpy(inputs[:2]), beside, config.opset, describe(source, network, manifest)
+            float_twin(network.backbone),
+            torch.from_numpy(inputs[:2]),
+            beside,
+            config.opset,
+            describe(source, network, manifest),
         )
         parity = compare(beside, inputs, logits)
         failure = check(parity, path, config.tolerance)
@@ -73,6 +79,9 @@ def run(config: Export, report: Reporter) -> Result:
         "parity": asdict(parity),
     }
     plain = Result(facts, (_table(facts, path),))
+    learnt = LearntGrid(network, config.opset) if network.spec.transforms else None
+    if learnt is not None and config.quantize == "none":
+        config = replace(config, quantize="int8")
     if config.quantize == "none":
         return plain
     record = read_model(path).record
@@ -81,7 +90,7 @@ def run(config: Export, report: Reporter) -> Result:
         with torch.inference_mode():
             return network.prepare(torch.from_numpy(canvas)).contiguous().numpy()
 
-    more = write_variants(Source(path, record, feed, data), config, report)
+    more = write_variants(Source(path, record, feed, data, learnt=learnt), config, report)
     return replace(more, data={**facts, **more.data}, tables=[*plain.tables, *more.tables])
 
 
@@ -116,7 +125,8 @@ def _reference(network: Network, data: ImageData, count: int) -> tuple[Any, NDAr
     batch = make_batch(data.val, positions, PLAIN)
     with torch.inference_mode():
         inputs = network.prepare(batch.canvas).contiguous()
-        logits = torch.cat([network.backbone(inputs[i : i + 64]) for i in range(0, len(inputs), 64)])
+        backbone = float_twin(network.backbone)
+        logits = torch.cat([backbone(inputs[i : i + 64]) for i in range(0, len(inputs), 64)])
     return inputs.numpy(), batch.target.numpy(), logits.float().numpy()
 
 

@@ -12,7 +12,7 @@ from edgekd.data.view_choice import choose_views, views_of
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
 from edgekd.models.build import layer_groups, swap_head
-from edgekd.models.defaults import Recipe, recipe_for
+from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
 from edgekd.models.trained import load_network, student_run
 from edgekd.objectives import Supervised
@@ -20,20 +20,18 @@ from edgekd.report import Reporter, Result
 from edgekd.runs import data_name
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
+from edgekd.training.rounding import round_network
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle, weigh_classes
 from edgekd.training.update import LayerRate
-
-RATE = 0.1
-"""A network that knows something already learns at this share of its own peak learning rate."""
-EPOCHS = 6
 
 
 def run(config: Finetune, report: Reporter) -> Result:
     """Fine-tune the run `config.model` and finish a run folder of its own."""
     parent = student_run(config.model, config.runs, ("distill",))
     other = f"-{data_name(config.data)}" if config.data else ""
-    name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-finetuned{other}"
+    ending = "finetuned" if config.quantize == "none" else config.quantize
+    name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-{ending}{other}"
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     if place.path.resolve() == parent.path.resolve():
         raise UsageError(f"{place.path}: is the run to start from", "give another --name")
@@ -56,16 +54,15 @@ def run(config: Finetune, report: Reporter) -> Result:
     if data.classes != network.spec.classes:
         report.note(f"other classes than {parent.path.name} knows, so the head starts fresh")
         swap_head(network, data.classes)
-    config = settle(config, _gentle(recipe_for(network.spec.name).by(config.optimizer)), len(data.train))
+    if config.quantize != "none":
+        config = round_network(network, data, config, report)
+    recipe = recipe_for(network.spec.name).by(config.optimizer)
+    config = settle(config, recipe.further(is_folded=bool(network.spec.transforms)), len(data.train))
     objective = Supervised(network, config.label_smoothing or 0.0, weigh_classes(config, data))
     parents = {"start": {"run": str(parent.path), "sha256": parent.manifest()["weights_sha256"]}}
     # The start is kept where no epoch is better by validation, so that finetuning never makes it worse there.
     job = Job("finetune", config, data, place, parents, given, start_counts=True)
     return train(job, objective, _layers(network, config), report)
-
-
-def _gentle(recipe: Recipe) -> Recipe:
-    return replace(recipe, lr=recipe.lr * RATE, epochs=EPOCHS, progressive=1.0)
 
 
 def _with_channels(config: Finetune, network: Network) -> Finetune:
