@@ -50,7 +50,7 @@ bench-peers: setup ## against torchdistill and timm (hours; needs a package inde
 	$(BIN)/python benchmarks/peers.py setup
 	$(BIN)/python benchmarks/peers.py
 
-docs: setup ## write the generated parts of README.md anew
+docs: setup ## write docs/cli.md anew
 	$(BIN)/python docs/generate.py
 
 clean: ## remove .venv, caches, runs and builds

@@ -1,37 +1,70 @@
-"""Writes the generated parts of README.md anew: the help of every command, between its marks."""
+"""Writes docs/cli.md: every command and option, from the declarations in edgekd/config.py."""
 
-import contextlib
-import io
-import os
-import re
+import typing
+from collections.abc import Iterable
+from dataclasses import Field
 from pathlib import Path
+from typing import Any
 
-from edgekd.cli.app import COMMANDS, main
+from edgekd.cli.app import COMMANDS
+from edgekd.cli.options import default_text, panel_of
+from edgekd.declaration import choices_of, flag, offered, plain_type
 
-README = Path(__file__).parent.parent / "README.md"
-COLUMNS = "110"
+PAGE = Path(__file__).parent / "cli.md"
+HEAD = """# Commands and options
 
+Generated from `edgekd/config.py` by `make docs`. `edgekd COMMAND --help` shows the same. Options come from flags, then from
+`--config FILE` (TOML keys are the flags' names with `_` for `-`), then from the defaults here.
 
-def help_of(command: str) -> str:
-    """What `edgekd COMMAND --help` prints, at a fixed width."""
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = COLUMNS
-    stream = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(stream):
-            main([command, "--help"])
-    finally:
-        os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before)
-    return re.sub(r"[ \t]+$", "", stream.getvalue(), flags=re.MULTILINE).strip()
+Options that several commands share stand once, in the [shared tables](#shared-options) below; each command names those it takes.
+"""
 
 
-def filled(text: str) -> str:
-    """The README's text with every help block brought up to date."""
-    for command in COMMANDS:
-        block = f"<!-- help: {command} -->\n```text\n{help_of(command)}\n```\n<!-- end -->"
-        text = re.sub(rf"<!-- help: {command} -->.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)
-    return text
+def kind_of(hint: Any) -> str:
+    """What a flag takes, in a word."""
+    choices = choices_of(hint)
+    if choices:
+        return " \\| ".join(f"`{each}`" for each in choices)
+    plain = plain_type(hint)
+    if typing.get_origin(plain) is tuple:
+        return f"{typing.get_args(plain)[0].__name__.lower()}, repeatable"
+    return {"bool": "flag", "str": "text", "int": "number", "float": "number"}.get(plain.__name__, plain.__name__.lower())
+
+
+def table(config: Any, options: Iterable[Field[Any]]) -> list[str]:
+    """Rows of options."""
+    hints = typing.get_type_hints(config)
+    lines = ["| option | takes | meaning |", "|---|---|---|"]
+    for each in options:
+        name = each.name.upper() if each.metadata["positional"] else f"--{flag(each.name)}"
+        text = (each.metadata["help"] + default_text(each.default)).replace("|", "\\|")
+        lines.append(f"| `{name}` | {kind_of(hints[each.name])} | {text} |")
+    return [*lines, ""]
+
+
+def page() -> str:
+    """The whole page."""
+    lines, shared = [HEAD], {}
+    for name, row in COMMANDS.items():
+        own = [each for each in offered(row.config) if panel_of(row.config, each.name) is None]
+        panels = dict.fromkeys(panel_of(row.config, each.name) for each in offered(row.config))
+        lines += [f"## edgekd {name}", "", row.text, ""]
+        lines += table(row.config, own) if own else []
+        taken = [panel for panel in panels if panel]
+        lines += ["Also: " + ", ".join(f"[{panel}](#{panel.lower()})" for panel in taken) + ".", ""]
+        for each in offered(row.config):
+            panel = panel_of(row.config, each.name)
+            if panel:
+                shared.setdefault(panel, {}).setdefault(each.name, (row.config, each))
+    lines += ["## Shared options", ""]
+    for panel, found in shared.items():
+        lines += [f"### {panel}", ""]
+        lines += table(next(iter(found.values()))[0], []) [:2]
+        for config, each in found.values():
+            lines += table(config, [each])[2:-1]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

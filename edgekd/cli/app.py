@@ -100,7 +100,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     for name, row in COMMANDS.items():
         is_meant = name in arguments or COMPLETING in os.environ
         body = options.command(row.config if is_meant else Options, partial(_carry_out, name), row.text)
-        app.command(name, short_help=row.text)(body)
+        app.command(name, cls=options.Command, short_help=row.text)(body)
     return app
 
 

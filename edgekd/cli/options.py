@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import typer
+from typer.core import TyperCommand
 
 from edgekd.config import NETWORKS, Code
 from edgekd.declaration import AUTO, SWITCH, Options, converted, flag, is_switch, key_of, offered, plain_type
@@ -18,6 +19,23 @@ from edgekd.values import check
 Given = dict[str, Any]
 MANIFEST = ".json"
 TOML_HINT = "give a TOML file whose keys are options with _ for -, such as batch_size = 100, or a run's manifest.json"
+
+
+PANELS = {
+    "Data": "Data",
+    "Views": "Views",
+    "Fit": "Training",
+    "Teacher": "Teacher",
+    "Cache": "Cache",
+    "Machine": "Machine",
+    "Code": "Machine",
+    "Run": "Output",
+    "Shell": "Output",
+}
+"""The panel of `--help`, and the table in docs/cli.md, that a shared group of options stands in."""
+
+
+OWN_SECTIONS = ("Arguments", "Options")
 
 
 class _Manifest(TypedDict):
@@ -37,11 +55,33 @@ def command(config: type[Options], body: Callable[[Given], None], text: str) -> 
     switches = [each.name for each in offered(config) if is_switch(hints[each.name])]
     call.__doc__ = text
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [_parameter(each, hints[each.name]) for each in _in_help_order(config)]
+        [_parameter(each, hints[each.name], panel_of(config, each.name)) for each in _in_help_order(config)]
         + [_off_switch(name) for name in switches]
     )
     call.__annotations__ = {}
     return call
+
+
+class Command(TyperCommand):
+    """A command whose help shows its own options first, then each shared group under its name."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's private copy of click
+        """Write one section per panel."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                own = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                sections.setdefault(getattr(parameter, "rich_help_panel", None) or own, []).append(row)
+        for title in sorted(sections, key=[*OWN_SECTIONS, *dict.fromkeys(PANELS.values())].index):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+def panel_of(config: type[Options], name: str) -> str | None:
+    """The panel of an option; None for the command's own options."""
+    owner = next(owner for owner in config.__mro__ if name in vars(owner).get("__annotations__", {}))
+    return PANELS.get(owner.__name__)
 
 
 def _in_help_order(config: type[Options]) -> list[Field[Any]]:
@@ -54,17 +94,19 @@ def _in_help_order(config: type[Options]) -> list[Field[Any]]:
     return sorted(offered(config), key=rank)
 
 
-def _parameter(each: Field[Any], hint: Any) -> inspect.Parameter:  # noqa: ANN401
-    text = each.metadata["help"] + _default_text(each.default)
+def _parameter(each: Field[Any], hint: Any, panel: str | None) -> inspect.Parameter:  # noqa: ANN401
+    text = each.metadata["help"] + default_text(each.default)
     if each.metadata["positional"]:
         info: Any = typer.Argument(help=text, show_default=False, metavar=each.name.upper())
     else:
         names = f"--{flag(each.name)}"
         if plain_type(hint) is bool and not each.metadata["one_way"]:
             names += f"/--no-{flag(each.name)}"
-        info = typer.Option(names, help=text, show_default=False)
+        info = typer.Option(names, help=text, show_default=False, rich_help_panel=panel)
         if plain_type(hint) is int and each.metadata["auto"]:
-            info = typer.Option(names, help=text, show_default=False, parser=_number_or_auto, metavar="<int>")
+            info = typer.Option(
+                names, help=text, show_default=False, parser=_number_or_auto, metavar="<int>", rich_help_panel=panel
+            )
     annotation: Any = Annotated.__class_getitem__((_typer_type(hint), info))  # type: ignore[attr-defined]
     return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -89,7 +131,8 @@ def _number_or_auto(text: str) -> int | str:
     return text if text == AUTO else int(text)
 
 
-def _default_text(default: Any) -> str:  # noqa: ANN401
+def default_text(default: Any) -> str:  # noqa: ANN401
+    """What the help says of a default."""
     return "" if default in (None, (), "") or isinstance(default, bool) else f" [default: {default}]"
 
 
