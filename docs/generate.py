@@ -8,19 +8,20 @@ from typing import Any
 
 from edgekd.cli.app import COMMANDS
 from edgekd.cli.options import default_text, panel_of
-from edgekd.declaration import choices_of, flag, offered, plain_type
+from edgekd.declaration import Options, choices_of, flag, offered, plain_type
 
 PAGE = Path(__file__).parent / "cli.md"
 HEAD = """# Commands and options
 
-Generated from `edgekd/config.py` by `make docs`. `edgekd COMMAND --help` shows the same. Options come from flags, then from
-`--config FILE` (TOML keys are the flags' names with `_` for `-`), then from the defaults here.
+Generated from `edgekd/config.py` by `make docs`. `edgekd COMMAND --help` shows the same. Options come from flags,
+then from `--config FILE` (TOML keys are the flags' names with `_` for `-`), then from the defaults here.
 
-Options that several commands share stand once, in the [shared tables](#shared-options) below; each command names those it takes.
+Options that several commands share stand once, in the [shared tables](#shared-options) below; each command names
+those it takes.
 """
 
 
-def kind_of(hint: Any) -> str:
+def kind_of(hint: Any) -> str:  # noqa: ANN401
     """What a flag takes, in a word."""
     choices = choices_of(hint)
     if choices:
@@ -28,10 +29,12 @@ def kind_of(hint: Any) -> str:
     plain = plain_type(hint)
     if typing.get_origin(plain) is tuple:
         return f"{typing.get_args(plain)[0].__name__.lower()}, repeatable"
-    return {"bool": "flag", "str": "text", "int": "number", "float": "number"}.get(plain.__name__, plain.__name__.lower())
+    return {"bool": "flag", "str": "text", "int": "number", "float": "number"}.get(
+        plain.__name__, plain.__name__.lower()
+    )
 
 
-def table(config: Any, options: Iterable[Field[Any]]) -> list[str]:
+def table(config: type[Options], options: Iterable[Field[Any]]) -> list[str]:
     """Rows of options."""
     hints = typing.get_type_hints(config)
     lines = ["| option | takes | meaning |", "|---|---|---|"]
@@ -59,7 +62,7 @@ def page() -> str:
     lines += ["## Shared options", ""]
     for panel, found in shared.items():
         lines += [f"### {panel}", ""]
-        lines += table(next(iter(found.values()))[0], []) [:2]
+        lines += table(next(iter(found.values()))[0], [])[:2]
         for config, each in found.values():
             lines += table(config, [each])[2:-1]
         lines.append("")
