@@ -25,11 +25,12 @@ from edgekd.data.loader import Batches, view_in_order
 from edgekd.data.sources import open_data
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData
-from edgekd.methods.contract import Spec
 from edgekd.methods.loading import load_method
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
-from edgekd.objectives import Distillation, Supervised
+from edgekd.objectives.distillation import Distillation
+from edgekd.objectives.objective import Objective
+from edgekd.objectives.supervised import Supervised
 from edgekd.recipes import train_teacher
 from edgekd.report import Progress, Silent
 from edgekd.runs import Run
@@ -37,7 +38,7 @@ from edgekd.teachers.cache_pass import Filled, fill
 from edgekd.teachers.source import KnownTeacher, from_run
 from edgekd.teachers.teacher import Cached
 from edgekd.training.settings import format_of, settle, settle_format
-from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
+from edgekd.training.update import LayerRate, Update, make_optimizer
 
 
 class Stopwatch(Silent):
@@ -110,7 +111,7 @@ def steps(objective: Objective, config: Distill, filled: Filled, views: int | No
     """Endless steps of edgekd's own loop over the training images, without keeper and display."""
     form = format_of(config)
     form.prepare(objective)
-    parameters = list(objective.deployed.parameters())
+    parameters = list(objective.primary.parameters())
     update = Update(objective, make_optimizer(config, [LayerRate(parameters, 1.0)]), config, form)
     batches = Batches(filled.data.train, view_recipe(config), config.batch_size or 1, 0, views)
     for batch in batches.starting_at(0):
@@ -127,10 +128,8 @@ def compare_steps(name: str, filled: Filled, cache: LogitCache, rounds: int, sec
     batch = next(Batches(data.train, view_recipe(config), config.batch_size or 1, 0).starting_at(0))
     config = settle_format(config, plain, batch, Silent())
     method = load_method("kd", (), {"temperature": 4.0})
-    known = Spec(len(data.classes), frozenset({"logits"}))
-    method.bind(known, known)
     torch.manual_seed(0)
-    taught = Distillation(build(name, data), Cached(cache), method, (0.5, 0.0))
+    taught = Distillation(build(name, data), Cached(cache), method)
     loops = (steps(plain, config, filled, None), steps(taught, config, filled, cache.views))
     count = max(2, math.ceil(seconds / max(timed(loop, 3) for loop in loops)))
     times = in_turns(rounds, *(partial(timed, loop, count) for loop in loops))

@@ -27,7 +27,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.report import Silent
 from edgekd.runs import Run
 from edgekd.training.keeper import Keeper
@@ -56,7 +56,7 @@ def bare(name: str, data: ImageData, batches: Batches, config: TrainTeacher, ste
         objective.train()
         for group in optimizer.param_groups:
             group["lr"] = (config.lr or 0.0) * one_cycle(step / steps, config.warmup)
-        loss = objective(batch, step / steps)["ce"]
+        loss = objective(batch, step / steps)["ce"].value
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

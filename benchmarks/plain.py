@@ -38,7 +38,7 @@ from edgekd.images.sources import open_images
 from edgekd.models.build import build
 from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.report import Silent
 from edgekd.training.settings import format_of, settle, settle_format
 from edgekd.training.update import LayerRate, Update, make_optimizer

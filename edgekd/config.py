@@ -16,8 +16,8 @@ TORCHVISION_SETS = ("cifar10", "cifar100", "fashion-mnist", "food101", "imagenet
 """Data sets that torchvision knows; `shapes` and folders need no torch."""
 
 
-NETWORKS = ("model", "student", "teacher")
-"""Options that may name a network file, as ./net.py:build."""
+NETWORKS = ("model", "student", "teacher", "peers", "method", "for_")
+"""Options that may name a Python file: a network, as ./net.py:build, or a method, as ./mine.py."""
 MOST_VIEWS = 10_000
 """Of a cache; four digits name a view's folder."""
 SHARD_HINT = "remove the old cache first: edgekd cache rm NAME"
@@ -47,8 +47,11 @@ class Code(Options):
 
     def is_named(self, path: Path) -> bool:
         """Whether the command itself names the network file at this resolved path."""
-        values = [str(getattr(self, each, "")) for each in NETWORKS if each not in self.from_record]
-        files = [value.rpartition(":")[0] for value in values if ".py:" in value]
+        given = [getattr(self, each, "") for each in NETWORKS if each not in self.from_record]
+        values = [
+            part for each in given for part in (",".join(each).split(",") if isinstance(each, tuple) else [str(each)])
+        ]
+        files = [value.partition(".py:")[0].removesuffix(".py") + ".py" for value in values if ".py" in value]
         return path in [Path(each).expanduser().resolve() for each in files]
 
 
@@ -262,6 +265,11 @@ class CacheLogits(Data, Machine, Views, Teacher, Cache, Code, Shell):
     overwrite: bool = option(False, "replace a cache of this name that holds something else")
     batch_size: int = option(250, "images per teacher pass", low=1)
     shard: str | None = option(None, "this process's share of the work, for example 2/4 of four processes")
+    for_: str | None = option(
+        None, "also store what this distillation method needs of the teacher (a name, or ./mine.py)"
+    )
+    student: str = option("tiny-cnn", "with --for: the student that the method will be given")
+    set: tuple[str, ...] = option((), "with --for: a setting of the method, key=value; may be repeated")
     import_: Path | None = option(
         None, "take the logits of the plain images from this file (.npz, .csv) in place of a teacher"
     )
@@ -277,7 +285,7 @@ class CacheLogits(Data, Machine, Views, Teacher, Cache, Code, Shell):
     def _check_import(self) -> None:
         if place().world > 1:
             raise UsageError("--import: needs one process", "start it without torchrun")
-        asking = [each.name for each in (*fields(Views), *fields(Teacher))] + ["columns", "shard"]
+        asking = [each.name for each in (*fields(Views), *fields(Teacher))] + ["columns", "shard", "for_"]
         given = [name for name in asking if getattr(self, name) and (name != "flip" or self.flip == "on")]
         given += ["views"] * (self.views not in (None, 1))
         if given:
@@ -309,16 +317,30 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
     input_size: int | None = option(
         None, "side of the student's input, pixels; default: by model and canvas", low=8, high=4096
     )
-    method: str = option("kd", "distillation method")
+    method: str = option("kd", "distillation method, or ./mine.py: a file of your own")
     set: tuple[str, ...] = option((), "a setting of the method, key=value; may be repeated")
-    alpha: float = option(0.5, "weight of the distillation loss; the labels' loss has 1 - alpha", low=0, high=1)
-    temperature: float = option(4.0, "softening of teacher and student logits", low=0.01, high=1000)
+    alpha: float | None = option(
+        None,
+        "weight of the distillation loss, the labels' loss has 1 - alpha; default: the method's own (kd: 0.5), or both "
+        "added with the method's weights",
+        low=0,
+        high=1,
+    )
+    temperature: float | None = option(
+        None, "softening of teacher and student logits; default: the method's own (kd: 4)", low=0.01, high=1000
+    )
     cache: tuple[str, ...] = option(
         (),
         "cache to learn from, NAME or NAME=WEIGHT; several are one teacher; "
         "default: this teacher's, written first where there is none",
     )
     live: bool = option(False, "ask the teacher itself at every step instead of a cache")
+    peers: tuple[str, ...] = option(
+        (), "learn together with these models, from each other instead of a teacher: MODEL[,MODEL]; may be repeated"
+    )
+    update: Literal["simultaneous", "alternating"] = option(
+        "simultaneous", "with --peers: all step at once, or one after the other on each batch"
+    )
     dry_run: bool = option(
         False, "train and write nothing: say what it would take, cached and live, from a few steps", recorded=False
     )
@@ -335,8 +357,27 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
             )
         if self.live and self.cache:
             raise UsageError("--live and --cache: they exclude each other", "give one of them")
+        self._check_peers()
         if self.device and not self.dry_run:
             raise UsageError("--device: without --dry-run", "add --dry-run; edgekd profile judges what was trained")
+
+    def _check_peers(self) -> None:
+        if not self.peers:
+            if self.update != "simultaneous":
+                raise UsageError(f"--update {self.update}: without --peers", "add --peers MODEL, or leave it out")
+            return
+        others = {
+            "quantize": self.quantize != "none",
+            "live": self.live,
+            "cache": self.cache,
+            "teacher": self.teacher,
+            "dry-run": self.dry_run,
+        }
+        given = [name for name, value in (others | {"teacher-weights": self.teacher_weights}).items() if value]
+        if given:
+            raise UsageError(
+                f"--peers and --{given[0]}: they exclude each other", "peers learn from each other, without a teacher"
+            )
 
 
 @dataclass(frozen=True)

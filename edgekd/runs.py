@@ -119,6 +119,10 @@ class Run:
         """The best weights by validation."""
         return self.path / "model.safetensors"
 
+    def part(self, name: str) -> "Run":
+        """The run within this one of a network trained beside its own, as `peers/tiny-cnn`; "" is this run."""
+        return Run(self.path / name)
+
     @property
     def last(self) -> Path:
         """Everything a resume needs."""

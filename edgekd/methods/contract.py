@@ -2,47 +2,83 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgekd.data.batch import Batch
+from edgekd.models.outputs import Output
+
+Family = Literal["cnn", "vit", "swin", "mixer", "other"]
+Over = Literal["images", "labels", "batch"]
 
 
 @dataclass(frozen=True)
-class View:
-    """What a network says of a batch: `logits` [batch, classes], `pooled` [batch, width], feature maps by tap."""
+class Side:
+    """What is known of a student or a teacher before any batch: everything it could give, with shapes.
 
-    logits: Tensor | None = None
-    pooled: Tensor | None = None
-    features: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What is known of a network before any batch: its classes and what its views give."""
+    `gives` holds `logits` or `logits:topk`, `pooled`, `features:<tap>`, `heads:<name>`, `tail`. `shapes` are without
+    the batch: `features:<tap>` (channels, height, width), `pooled` (width,). `stages` are the automatic taps in order.
+    `samples`: how many training images there are (their `Batch.index` lies below it). `tail`: the frozen rest of a
+    live teacher behind its last-but-one stage, `classifier`: its final linear layer, where they can be had.
+    """
 
     classes: int
     gives: frozenset[str]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
+    samples: int = 0
+    family: Family = "other"
+    tail: nn.Module | None = None
+    classifier: nn.Module | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A named piece of a loss: `value` a scalar in its own scale, `weight` what it counts for in the sum.
+
+    `over` is what `value` is a mean of: images, labels (the known ones), or the batch as a whole. A relational value
+    cannot be put together from pieces of a batch: its method says so in its docstring and `is_relational`.
+    """
+
+    value: Tensor
+    weight: float = 1.0
+    over: Over = "images"
+
+
+class Method(nn.Module):
+    """A distillation loss that may own parameters (projectors, queries); they are trained and resumed, not deployed."""
+
+    student_needs: frozenset[str] = frozenset({"logits"})
+    teacher_needs: frozenset[str] = frozenset({"logits"})
+    """What both outputs must hold; alternatives as `logits|logits:topk`. `build` adds the taps that it picked.
+
+    Of `logits:topk` only the k largest are known, the others share their mass evenly.
+    """
+    label_weight: float = 1.0
+    """Weight of the cross-entropy beside this method, as its paper has it."""
+    alpha: float | None = None
+    """Where the paper divides one whole between the two: cross-entropy has 1 - alpha, all parts together alpha."""
+    temperature: float | None = None
+    """The temperature at which a top-k store's loss is judged; None: needs dense logits or none."""
+    views: tuple[str, ...] = ("weak",)
+    """("weak", "strong"): also wants each image in a strong view, `student.strong` and `teacher.strong`."""
+    is_relational: bool = False
+
+    def build(self, student: Side, teacher: Side) -> None:
+        """Pick taps, make projectors; once, before any data is read.
+
+        Raises UsageError when sides cannot be matched: which side lacks what, and what would give it.
+        """
+
+    def forward(self, student: Output, teacher: Output, batch: Batch, progress: float) -> dict[str, Part]:
+        """The named parts; `progress` runs from 0 to 1 over the training.
+
+        Works on unlabelled images (target -1), mixed images (partner_target, share) and a batch of one.
+        """
+        raise NotImplementedError
 
 
 def lacking(needs: Collection[str], gives: Collection[str]) -> list[str]:
     """The needs that are not given; of alternatives `a|b` one is enough."""
     return [need for need in sorted(needs) if not set(need.split("|")) & set(gives)]
-
-
-class Method(Protocol):
-    """A distillation loss; it may own parameters when it is an nn.Module."""
-
-    needs: frozenset[str]
-    """What both views must give: `logits`, `logits:topk`, `pooled`, `features:<tap>`, `tail`; `a|b` is either.
-
-    Of `logits:topk` only the k largest are known, the others share their mass evenly: a method that accepts them
-    has a `temperature`, and what is lost at that temperature must be small.
-    """
-
-    def bind(self, student: Spec, teacher: Spec) -> None:
-        """Learn the shapes once, before training; raises UsageError when they cannot be matched."""
-
-    def __call__(self, student: View, teacher: View, batch: Batch, progress: float) -> Tensor:
-        """The loss, a scalar: a mean over the batch. `progress` runs from 0 to 1 over the training."""

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
-from edgekd.methods.contract import Spec, View
+from edgekd.methods.contract import Method, Part
+from edgekd.models.outputs import Output
 
 
 def kd_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -27,24 +28,23 @@ class Options:
     temperature: float = 4.0
 
 
-class Kd:
+class Kd(Method):
     """The method `kd`: cached logits are all it needs."""
 
-    needs = frozenset({"logits|logits:topk"})
+    teacher_needs = frozenset({"logits|logits:topk"})
+    alpha = 0.5
 
     def __init__(self, options: Options) -> None:
+        super().__init__()
         if not options.temperature > 0:
             raise UsageError(f"--set temperature={options.temperature}: out of range", "give a number above 0")
-        self.temperature = options.temperature
+        self.temperature: float = options.temperature
 
-    def bind(self, student: Spec, teacher: Spec) -> None:
-        """Nothing to learn: equal class counts are checked for every method."""
-
-    def __call__(self, student: View, teacher: View, batch: Batch, progress: float) -> Tensor:
-        """The loss over the whole batch, labelled or not."""
+    def forward(self, student: Output, teacher: Output, batch: Batch, progress: float) -> dict[str, Part]:
+        """`kd` over the whole batch, labelled or not."""
         if student.logits is None or teacher.logits is None:
-            raise UsageError("kd: a view without logits", "give a teacher and a student that have a classifier")
-        return kd_loss(student.logits, teacher.logits, self.temperature)
+            raise UsageError("kd: an output without logits", "give a teacher and a student that have a classifier")
+        return {"kd": Part(kd_loss(student.logits, teacher.logits, self.temperature))}
 
 
 def create(options: Options) -> Kd:

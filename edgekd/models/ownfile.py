@@ -77,8 +77,8 @@ def _check(path: Path, source: bytes, recorded: str | None, code: Code) -> None:
     _RUN.add((path, found))
 
 
-def _find(name: str, recorded: str | None, code: Code) -> Callable[..., Any]:
-    path, function = Path(name.rsplit(":", 1)[0]), name.rsplit(":", 1)[1]
+def load_own(path: Path, recorded: str | None, code: Code) -> ModuleType:
+    """The file as a module, once it is sure that it may run; raises UsageError and CheckpointError as `build_own`."""
     source = _read(path)
     _check(path, source, recorded, code)
     module = ModuleType(f"edgekd_own_{path.stem}")
@@ -86,6 +86,12 @@ def _find(name: str, recorded: str | None, code: Code) -> Callable[..., Any]:
     sys.modules[module.__name__] = module
     # not the importer: it would run bytes that a cache beside the file holds, of which nothing is known
     _told(str(path), lambda: exec(compile(source, str(path), "exec"), vars(module)))
+    return module
+
+
+def _find(name: str, recorded: str | None, code: Code) -> Callable[..., Any]:
+    path, function = Path(name.rsplit(":", 1)[0]), name.rsplit(":", 1)[1]
+    module = load_own(path, recorded, code)
     found = getattr(module, function, None)
     if not callable(found):
         functions = [each for each, value in vars(module).items() if inspect.isfunction(value)]

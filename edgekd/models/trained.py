@@ -1,4 +1,4 @@
-"""Networks of finished runs, and the student a command asks for."""
+"""Networks of finished runs, and the student and peers a command asks for."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from edgekd.models.build import build, rebuild
 from edgekd.models.network import Network, Spec
 from edgekd.models.weights import apply_weights, build_for, load_weights, restore_weights
 from edgekd.report import Reporter
-from edgekd.runs import Run, find, newest
+from edgekd.runs import Run, find, newest, slug
 
 TAUGHT = ("distill", "finetune")
 
@@ -48,3 +48,15 @@ def build_student(config: Distill, data: ImageData, report: Reporter) -> Network
     for note in apply_weights(network, state, origin):
         report.note(note)
     return network
+
+
+def build_peers(config: Distill, data: ImageData, report: Reporter) -> dict[str, Network]:
+    """The student under "", and its peers as they are kept: `peers/NAME`."""
+    found = {"": build_student(config, data, report)}
+    for model in (each for names in config.peers for each in names.split(",")):
+        name, number = f"peers/{slug(model)}", 1
+        while name in found:
+            number += 1
+            name = f"peers/{slug(model)}-{number}"
+        found[name] = build(model, data, code=config)
+    return found

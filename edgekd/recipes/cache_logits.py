@@ -1,18 +1,25 @@
 """`edgekd cache-logits`: the teacher sees every view of every image once, and its answers are kept."""
 
 import time
+from dataclasses import replace
 from typing import Any
+
+import torch
 
 from edgekd.cache.state import size_bytes
 from edgekd.cache.store import LogitCache
 from edgekd.compute.distributed import everyone
 from edgekd.config import CacheLogits
 from edgekd.images.imageset import ImageData
+from edgekd.methods.loading import load_method
+from edgekd.models.build import build
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import check_writable, plain_name
 from edgekd.teachers.cache_import import import_logits
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import teacher_and_data
+from edgekd.teachers.source import KnownTeacher
+from edgekd.teachers.wanted import Wanted, is_content_with_logits, wanted_by
 
 ROWS = 8_192
 """Rows compared with the labels at once."""
@@ -30,7 +37,10 @@ def run(config: CacheLogits, report: Reporter) -> Result:
         with everyone().in_turn():
             teacher, data, config = teacher_and_data(config, report)
         started = time.perf_counter()
-        place, filled = teacher.place, fill(teacher, data, config, report, Purpose(is_own=True))
+        wanted = _wanted(config, teacher, data)
+        config = replace(config, columns=tuple(sorted({*config.columns, *wanted.columns})))
+        purpose = Purpose(temperature=wanted.temperature, is_dense=wanted.is_dense, is_own=True)
+        place, filled = teacher.place, fill(teacher, data, config, report, purpose)
     facts: dict[str, Any] = {
         "cache": str(filled.folder),
         "teacher": str(place),
@@ -46,6 +56,18 @@ def run(config: CacheLogits, report: Reporter) -> Result:
     facts |= describe(filled.cache) | {"teacher_top1": _agreement(filled.cache, filled.data)}
     _warn_of_chance(facts["teacher_top1"], filled.data, report)
     return Result(facts, (_table(facts),))
+
+
+def _wanted(config: CacheLogits, teacher: KnownTeacher, data: ImageData) -> Wanted:
+    """What --for asks to be stored."""
+    if config.for_ is None:
+        return Wanted()
+    method = load_method(config.for_, config.set, {}, config)
+    if is_content_with_logits(method):
+        return wanted_by(method, config.for_, None, data)
+    with torch.random.fork_rng():
+        student = build(config.student, data, code=config)
+    return wanted_by(method, config.for_, (student, teacher.network(config)), data)
 
 
 def _warn_of_chance(top1: float, data: ImageData, report: Reporter) -> None:

@@ -1,23 +1,34 @@
 """`edgekd distill`: a student learns from a teacher's cached or live knowledge, and from labels."""
 
+import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from edgekd.cache.store import open_cache
+from edgekd.compute.distributed import everyone
 from edgekd.config import Distill
+from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict
-from edgekd.methods.contract import Method, Spec
-from edgekd.methods.loading import check_needs, load_method
+from edgekd.images.imageset import ImageData
+from edgekd.methods.contract import Method
+from edgekd.methods.loading import is_own_method, join, method_sum
+from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for
 from edgekd.models.names import resolve
-from edgekd.models.trained import build_student
-from edgekd.objectives import Distillation
+from edgekd.models.trained import build_peers, build_student
+from edgekd.objectives.distillation import Distillation
+from edgekd.objectives.mutual import Mutual, pairs_of
+from edgekd.objectives.objective import Objective
+from edgekd.objectives.supervised import LabelLoss
 from edgekd.recipes.dry_run.estimate import dry_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import caches_of, make_ready
 from edgekd.teachers.resolve import find_teacher, onnx_name
+from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
@@ -26,9 +37,21 @@ from edgekd.training.settings import settle, weigh_classes
 from edgekd.training.update import LayerRate
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be trained on which data, the options completed by it, and where it came from."""
+
+    objective: Objective
+    data: ImageData
+    config: Distill
+    parents: dict[str, Any]
+    views: int | None = None
+
+
 def run(config: Distill, report: Reporter) -> Result:
     """Distil `config.student` and finish its run folder."""
-    method = _method(config)
+    config = _with_place_of_method(config)
+    method = method_of(config)
     name = config.name or _name(config, report) + ("" if config.quantize == "none" else f"-{config.quantize}")
     if config.dry_run:
         return dry_run(config, method, Run(config.runs / name), report)
@@ -38,10 +61,25 @@ def run(config: Distill, report: Reporter) -> Result:
         config = go_on(config, place, "distill")
         if is_finished(place, report):
             return summary(place)
-        method = _method(config)
+        method = method_of(config, place.manifest()["parents"].get("method", {}).get("sha256"))
     resolve(config.student)
     if config.student_weights is not None:
         file_sum(config.student_weights)
+    lesson = (_of_peers if config.peers else _of_teacher)(config, method, place, report)
+    job = Job(
+        "distill", lesson.config, lesson.data, place, lesson.parents, given, lesson.views, update=lesson.config.update
+    )
+    return train(job, lesson.objective, [LayerRate(list(lesson.objective.parameters()), 1.0)], report)
+
+
+def _with_place_of_method(config: Distill) -> Distill:
+    """A method file is known by its whole path, so that the run can be resumed from elsewhere."""
+    is_own = is_own_method(config.method)
+    return replace(config, method=str(Path(config.method).expanduser().resolve())) if is_own else config
+
+
+def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
+    """A student and its teacher, cached or live."""
     taught = make_ready(config, method, place, report)
     data, config = taught.data, taught.config
     torch.manual_seed(config.seed)
@@ -51,27 +89,47 @@ def run(config: Distill, report: Reporter) -> Result:
         config = round_network(student, data, config, report)
         recipe = recipe.by(config.optimizer).further(is_folded=True)
     config = settle(config, recipe, len(data.train))
-    learner = Spec(len(data.classes), frozenset({"logits"}))
-    check_needs(config.method, method, learner, taught.teacher.spec)
-    method.bind(learner, taught.teacher.spec)
-    weights = (config.alpha, config.label_smoothing or 0.0)
-    objective = Distillation(student, taught.teacher, method, weights, weigh_classes(config, data))
-    parents = taught.parents
+    join(config.method, method, side_of(student, samples_in(data)), taught.teacher.side)
+    config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
+    objective = Distillation(student, taught.teacher, method, config.alpha, _labels(config, data))
+    return Lesson(objective, data, config, taught.parents | _files(config), taught.views)
+
+
+def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
+    """A student and its peers, with a method of its own for every pair."""
+    with everyone().in_turn():
+        data = open_data(config, report)
+    torch.manual_seed(config.seed)
+    networks = build_peers(config, data, report)
+    config = settle(config, recipe_for(networks[""].spec.name), len(data.train))
+    sides = {name: side_of(network, samples_in(data)) for name, network in networks.items()}
+    methods = {pair: copy.deepcopy(method) for pair in pairs_of(networks)}
+    for (learner, teacher), each in methods.items():
+        join(config.method, each, sides[learner], sides[teacher])
+    config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
+    objective = Mutual(networks, methods, config.alpha, _labels(config, data))
+    return Lesson(objective, data, config, _files(config))
+
+
+def _labels(config: Distill, data: ImageData) -> LabelLoss:
+    return LabelLoss(config.label_smoothing or 0.0, weigh_classes(config, data))
+
+
+def _files(config: Distill) -> dict[str, Any]:
+    """Files of the user's that the run depends on, with their hashes."""
+    found: dict[str, Any] = {}
+    if is_own_method(config.method):
+        found["method"] = {"file": config.method, "sha256": method_sum(config.method)}
     if config.student_weights is not None:
-        parents = parents | {
-            "student": {"file": str(config.student_weights), "sha256": file_sum(config.student_weights)}
-        }
-    job = Job("distill", config, data, place, parents, given, taught.views)
-    return train(job, objective, [LayerRate(list(objective.parameters()), 1.0)], report)
-
-
-def _method(config: Distill) -> Method:
-    return load_method(config.method, config.set, {"temperature": config.temperature})
+        found["student"] = {"file": str(config.student_weights), "sha256": file_sum(config.student_weights)}
+    return found
 
 
 def _name(config: Distill, report: Reporter) -> str:
     """Made of student, teacher and data."""
     student = slug(config.student)
+    if config.peers:
+        return f"{student}-with-{slug('-'.join(map(slug, config.peers)))}-{data_name(config.data)}"
     if config.cache:
         plans = [open_cache(folder).plan for folder in caches_of(config)]
         return f"{student}-from-{slug('-'.join(slug(plan.teacher['model']) for plan in plans))}-{plans[0].data['name']}"

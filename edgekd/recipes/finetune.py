@@ -15,7 +15,7 @@ from edgekd.models.build import layer_groups, swap_head
 from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
 from edgekd.models.trained import load_network, student_run
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name
 from edgekd.training.claim import claim

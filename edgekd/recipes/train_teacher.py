@@ -15,7 +15,7 @@ from edgekd.models.build import Start, build
 from edgekd.models.defaults import recipe_for
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name, file_sum, slug
 from edgekd.training.claim import claim

@@ -29,7 +29,7 @@ from edgekd.declaration import flag
 from edgekd.errors import CacheError, CheckpointError, DataError, Interrupted
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.network import Network
-from edgekd.models.taps import Taps
+from edgekd.models.observer import Taps
 from edgekd.ranks import own_cores
 from edgekd.report import Progress, Reporter
 from edgekd.runs import append_line, clear
@@ -52,11 +52,13 @@ class Filled:
 class Purpose:
     """What a cache is filled for: `epochs` bound the views left open, `temperature` what top-k may lose.
 
-    `is_own` when it is made for itself: the number format and batch size asked for are then the teacher's.
+    `is_dense` when all logits are needed; `is_own` when it is made for itself: the number format and batch size asked
+    for are then the teacher's.
     """
 
     epochs: int | None = None
     temperature: float | None = None
+    is_dense: bool = False
     is_own: bool = False
 
 
@@ -111,7 +113,7 @@ def _plan(
     network = teacher.network(config).to(device_of(config)).eval()
     config = choose_views(config, teacher.views, teacher.place, data, report)
     plan, seconds = new_plan(teacher, data, config, network, report)
-    plan = _for_temperature(folder, plan, config, purpose.temperature, report)
+    plan = _for_method(folder, plan, config, purpose, report)
     views = config.views or affordable_views(plan, seconds, len(data.everything), folder, purpose.epochs)
     check_room(folder, plan, views * len(data.everything))
     if is_replaced:
@@ -172,13 +174,15 @@ def _check_format(folder: Path, plan: Plan, config: CacheLogits) -> None:
             )
 
 
-def _for_temperature(
-    folder: Path, plan: Plan, config: CacheLogits, temperature: float | None, report: Reporter
-) -> Plan:
-    """The plan, with all logits as u8 where nobody asked for the top-k that this temperature does not bear."""
+def _for_method(folder: Path, plan: Plan, config: CacheLogits, purpose: Purpose, report: Reporter) -> Plan:
+    """The plan, with all logits as u8 where nobody asked for the top-k that the method does not bear."""
+    temperature, is_open = purpose.temperature, config.store is None and config.topk is None
+    if purpose.is_dense and plan.store == "topk" and is_open:
+        report.note("store: u8, all logits, for the method needs them")
+        return replace(plan, store="u8", topk=0, topk_error={})
     if temperature is None or not plan.topk_error:
         return plan
-    if config.store is None and config.topk is None and error_at(plan.topk_error, temperature) > LIMIT:
+    if is_open and error_at(plan.topk_error, temperature) > LIMIT:
         report.note(f"store: u8, all logits, for topk loses too much at temperature {temperature:g}")
         return replace(plan, store="u8", topk=0, topk_error={})
     check_temperature(folder, plan, temperature)

@@ -18,7 +18,7 @@ from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.network import Network
-from edgekd.models.taps import Taps
+from edgekd.models.observer import Taps
 from edgekd.report import Reporter
 from edgekd.runs import environment
 from edgekd.teachers.source import KnownTeacher

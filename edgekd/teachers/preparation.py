@@ -22,11 +22,12 @@ from edgekd.errors import CacheError, UsageError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
 from edgekd.report import Reporter
-from edgekd.runs import Run, same_data
+from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import find_teacher, teacher_and_data
-from edgekd.teachers.source import answers_sum, as_it_is_now
+from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now
 from edgekd.teachers.teacher import Cached, Ensemble, Live, Teacher
+from edgekd.teachers.wanted import Wanted, samples_in, wanted_for
 
 
 @dataclass(frozen=True)
@@ -134,16 +135,26 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
         config = choose_views(config, teacher.views, teacher.place, data, report)
         config = replace(config, teacher=str(teacher.place), teacher_weights=None)
         parents = {"teacher": {"run" if teacher.run else "file": str(teacher.place), "sha256": teacher.sha256}}
-        return Taught(Live(network), data, config, parents, None)
+        return Taught(Live(network, samples_in(data)), data, config, parents, None)
     shared = {each.name for each in fields(Distill)} - {"name", "overwrite", "batch_size", "resume"}
     given = {each.name: getattr(config, each.name) for each in fields(CacheLogits) if each.name in shared}
-    name = kept.name if kept is not None else None
-    purpose = Purpose(config.epochs, getattr(method, "temperature", None))
-    filled = fill(teacher, data, CacheLogits(**given, name=name), report, purpose)
+    wanted = wanted_for(config, teacher, data)
+    purpose = Purpose(config.epochs, wanted.temperature, wanted.is_dense)
+    filled = fill(teacher, data, CacheLogits(**given | _place(config, wanted, kept, teacher)), report, purpose)
     cache = open_cache(filled.folder)
     taught = _cached([cache], [1.0], filled.data, config, method)
     _check_shards([cache], taught.views or 1, report)
     return taught
+
+
+def _place(config: Distill, wanted: Wanted, kept: Path | None, teacher: KnownTeacher) -> dict[str, Any]:
+    """Name and columns of the cache to use: the newest where it has what is wanted, else one beside it."""
+    columns = tuple(sorted({*config.columns, *wanted.columns}))
+    if kept is None:
+        return {"name": None, "columns": columns}
+    if wanted.is_in(read_plan(kept)):
+        return {"name": kept.name, "columns": config.columns}
+    return {"name": f"{teacher.name}-{slug(config.method)}", "columns": columns}
 
 
 def _check_shards(caches: Sequence[LogitCache], views: int, report: Reporter) -> None:
@@ -162,9 +173,8 @@ def _refuse_itself(teacher: Path, place: Run) -> None:
 
 def _check_method(folder: Path, plan: Plan, method: Method) -> None:
     """Raise CacheError when the method softens more than a topk cache can bear."""
-    temperature = getattr(method, "temperature", None)
-    if temperature is not None:
-        check_temperature(folder, plan, temperature)
+    if method.temperature is not None:
+        check_temperature(folder, plan, method.temperature)
 
 
 def _check_views(cache: LogitCache, config: Distill) -> None:
@@ -204,7 +214,7 @@ def _cached(
         _check_method(cache.folder, cache.plan, method)
     there = min(cache.views for cache in caches)
     views = min(config.views or there, there)
-    members = [Cached(cache, method.needs) for cache in caches]
+    members = [Cached(cache) for cache in caches]
     named = tuple(_as_given(cache.folder, weight) for cache, weight in zip(caches, weights, strict=True))
     teacher = members[0] if len(members) == 1 else Ensemble(members, weights)
     return Taught(teacher, data, replace(config, cache=named, views=views), _parents(caches, weights), views)

@@ -1,86 +1,165 @@
-"""Teachers as objectives see them: a batch in, a View out, asked live, read from caches, or several as one."""
+"""Teachers as objectives see them: a batch in, an Output out, asked live, read from caches, or several as one."""
 
 from collections.abc import Collection, Sequence
+from math import sqrt
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from edgekd.cache.store import LogitCache
 from edgekd.data.batch import Batch
-from edgekd.methods.contract import Spec, View
+from edgekd.methods.contract import Side
+from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
+from edgekd.models.observer import Observer
+from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TOPK_LOGITS, Output, single
+from edgekd.models.taps import need_of
 
 
 class Teacher(Protocol):
     """What distillation asks of a teacher."""
 
     @property
-    def spec(self) -> Spec:
-        """Its classes and what its views give."""
+    def side(self) -> Side:
+        """Its classes and all that it could give."""
 
-    def __call__(self, batch: Batch) -> View:
+    def giving(self, needs: Collection[str]) -> "Teacher":
+        """The teacher whose answers hold what the needs ask for, of alternatives what it has; at first logits."""
+
+    def __call__(self, batch: Batch) -> Output:
         """What it says of this batch; never tracked by autograd."""
 
 
 class Live:
     """A frozen network in evaluation mode, asked at every step, in the number format of the training around it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, samples: int = 0, side: Side | None = None) -> None:
+        """`samples` as in `Side`; a `side` that is known already is not found again."""
         self.network = network.eval().requires_grad_(False)
-        self.spec = Spec(len(network.spec.classes), frozenset({"logits"}))
+        self.side = side_of(network, samples) if side is None else side
+        self._observer = Observer(network, ())
 
-    def __call__(self, batch: Batch) -> View:
-        """Logits of the batch's own canvases: the teacher sees what the student sees."""
+    def giving(self, needs: Collection[str]) -> "Live":
+        """The same network, whose answers hold these taps and heads."""
+        found = Live(self.network, side=self.side)
+        found._observer = Observer(self.network, single(needs) & self.side.gives)
+        return found
+
+    def __call__(self, batch: Batch) -> Output:
+        """What it says of the batch's own canvases, float32: the teacher sees what the student sees."""
         with torch.no_grad():
-            return View(logits=self.network(batch.canvas).float())
+            said = self._observer(batch.canvas)
+        return Output(
+            logits=None if said.logits is None else said.logits.float(),
+            heads={name: value.float() for name, value in said.heads.items()},
+            pooled=None if said.pooled is None else said.pooled.float(),
+            features={name: value.float() for name, value in said.features.items()},
+        )
 
 
 class Cached:
     """What was stored earlier, by (view, index): logits and, where the cache has these columns, features."""
 
     def __init__(self, cache: LogitCache, needs: Collection[str] = ()) -> None:
-        """`needs` are the method's: of the further columns only these are read."""
+        """Of the further columns only those needed are read."""
         self.cache = cache
-        columns = {name.replace("map:", "features:", 1): name for name in cache.plan.extras}
-        logits = "logits:topk" if cache.plan.store == "topk" else "logits"
-        self.spec = Spec(cache.plan.classes, frozenset({logits, *columns}))
-        wanted = {each for need in needs for each in need.split("|")}
+        columns = {need_of(name): name for name in cache.plan.extras if _is_known(name, cache.plan.extras[name])}
+        self.side = _side_of_cache(cache, columns)
+        wanted = single(needs)
         self._columns = {given: name for given, name in columns.items() if given in wanted}
 
-    def __call__(self, batch: Batch) -> View:
+    def giving(self, needs: Collection[str]) -> "Cached":
+        """The same cache, of which these columns are read."""
+        return Cached(self.cache, needs)
+
+    def __call__(self, batch: Batch) -> Output:
         """What is stored of these images in this view; float32."""
         # A bf16 training's autocast cannot join stored fp16.
         with torch.autocast("cpu", enabled=False):
             return self._read(batch)
 
-    def _read(self, batch: Batch) -> View:
+    def _read(self, batch: Batch) -> Output:
         device = batch.canvas.device
         logits = self.cache.logits(batch.view, batch.index).to(device)
         if not self._columns:
-            return View(logits=logits)
+            return Output(logits=logits)
         stored = self.cache.read(batch.view, batch.index, tuple(self._columns.values()))
         found = {given: stored[name].float().to(device) for given, name in self._columns.items()}
-        pooled = found.pop("pooled", None)
-        return View(logits, pooled, {given.removeprefix("features:"): value for given, value in found.items()})
+        return Output(logits, _named(found, HEADS), found.get(POOLED), _named(found, FEATURES))
+
+
+def _is_known(column: str, shape: Sequence[int]) -> bool:
+    """Whether a column can be given; edgekd 0.1 stored maps of tokens and vectors as they were."""
+    return column == POOLED or column.startswith("head:") or len(shape) == 3
+
+
+def _named(found: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
+    return {given.removeprefix(kind): value for given, value in found.items() if given.startswith(kind)}
+
+
+def _side_of_cache(cache: LogitCache, columns: dict[str, str]) -> Side:
+    shapes = {given: tuple(cache.plan.extras[name]) for given, name in columns.items()}
+    taps = sorted(_named(dict.fromkeys(columns, torch.empty(0)), FEATURES))
+    return Side(
+        classes=cache.plan.classes,
+        gives=frozenset({TOPK_LOGITS if cache.plan.store == "topk" else LOGITS, *columns}),
+        shapes=shapes,
+        stages=tuple(each for each in taps if each.startswith("stage") and each.removeprefix("stage").isdecimal()),
+        samples=cache.rows,
+    )
 
 
 class Ensemble:
-    """Several teachers as one: the weighted mean of their logits.
+    """Several teachers as one: the weighted mean of their logits, their features side by side.
 
     At every temperature its softened probabilities are the weighted geometric mean of theirs (Hinton, Vinyals, Dean
     2015, section 1, name it beside the arithmetic mean, which no single row of logits gives at all temperatures).
+    Pooled features and maps of one size are joined along their channels, scaled so that a squared error counts each
+    member by its weight.
     """
 
     def __init__(self, members: Sequence[Teacher], weights: Sequence[float]) -> None:
         """`weights` above 0, of any sum; all members know the same classes."""
         self.members = members
         self.weights = [weight / sum(weights) for weight in weights]
-        everywhere = frozenset({"logits"})
-        is_dense = all(everywhere <= member.spec.gives for member in members)
-        self.spec = Spec(members[0].spec.classes, everywhere if is_dense else frozenset({"logits:topk"}))
+        self._scales = [sqrt(weight * len(members)) for weight in self.weights]
+        self.side = _joint_side([member.side for member in members])
 
-    def __call__(self, batch: Batch) -> View:
-        """The mean over the members, float32."""
-        said = [member(batch).logits for member in self.members]
-        parts = [weight * each for weight, each in zip(self.weights, said, strict=True) if each is not None]
-        return View(logits=torch.stack(parts).sum(0))
+    def giving(self, needs: Collection[str]) -> "Ensemble":
+        """The same teachers, each giving these outputs."""
+        return Ensemble([member.giving(needs) for member in self.members], self.weights)
+
+    def __call__(self, batch: Batch) -> Output:
+        """Logits, pooled features and maps of all members as one, float32."""
+        said = [member(batch) for member in self.members]
+        parts = [
+            weight * each.logits for weight, each in zip(self.weights, said, strict=True) if each.logits is not None
+        ]
+        pooled = [each.pooled for each in said if each.pooled is not None]
+        taps = said[0].features
+        return Output(
+            logits=torch.stack(parts).sum(0),
+            pooled=self._joined(pooled) if pooled else None,
+            features={name: self._joined([each.features[name] for each in said]) for name in taps},
+        )
+
+    def _joined(self, values: Sequence[Tensor]) -> Tensor:
+        return torch.cat([scale * value for scale, value in zip(self._scales, values, strict=True)], dim=1)
+
+
+def _joint_side(sides: Sequence[Side]) -> Side:
+    """What all members give: maps where they are of one size."""
+    is_dense = all(LOGITS in side.gives for side in sides)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in sorted(frozenset.intersection(*(frozenset(side.shapes) for side in sides))):
+        found = [side.shapes[name] for side in sides]
+        if len({shape[1:] for shape in found}) == 1 and not name.startswith(HEADS):
+            shapes[name] = (sum(shape[0] for shape in found), *found[0][1:])
+    return Side(
+        classes=sides[0].classes,
+        gives=frozenset({LOGITS if is_dense else TOPK_LOGITS, *shapes}),
+        shapes=shapes,
+        stages=tuple(name for name in sides[0].stages if FEATURES + name in shapes),
+        samples=max(side.samples for side in sides),
+    )

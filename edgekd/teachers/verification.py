@@ -23,7 +23,7 @@ from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.errors import CacheError, CheckFailed, DataError
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Spec
-from edgekd.models.taps import Taps
+from edgekd.models.observer import Taps
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.teachers.cache_info import NOT_THERE, UNCHANGED, open_again, teacher_now
 from edgekd.teachers.source import KnownTeacher

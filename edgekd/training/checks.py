@@ -1,5 +1,7 @@
 """What a network cannot learn from, told before the training begins."""
 
+from collections.abc import Iterable
+
 import torch
 
 from edgekd.compute.formats import Format, measure_step
@@ -7,19 +9,23 @@ from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
+from edgekd.objectives.objective import Objective
 from edgekd.training.schedule import GROWTH, size_share
 from edgekd.training.settings import training_step
-from edgekd.training.update import Objective
 
 
-def check_sizes(network: Network, config: Training) -> None:
-    """Raise UsageError when images are to grow but the network does not take each size, as transformers do not."""
-    if config.progressive in (None, 1.0):
-        return
+def check_sizes(networks: Iterable[Network], config: Training) -> None:
+    """Raise UsageError when images are to grow but a network does not take each size, as transformers do not."""
+    if config.progressive not in (None, 1.0):
+        for network in networks:
+            _check_sizes(network, config.progressive, config)
+
+
+def _check_sizes(network: Network, first: float, config: Training) -> None:
     spec = network.spec
     was_training = network.training
     for start in (0.0, *(until for until, _ in GROWTH)):
-        side = round(spec.input_size * size_share(start, config.progressive))
+        side = round(spec.input_size * size_share(start, first))
         try:
             with torch.no_grad():
                 network.eval().backbone(torch.zeros(2, spec.channels, side, side, device=network.offset.device))
@@ -41,14 +47,15 @@ def check_pieces(objective: Objective, first: Batch, config: Training, world: in
         )
     if share // config.accumulate > 1:
         return
-    network = objective.deployed
-    network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
+    for network in objective.networks.values():
+        network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
     try:
         measure_step(Format(), objective, first.first(1), training_step(objective))
     except ValueError as error:  # torch's batch norms, where a single value is left
         raise UsageError(
-            f"{network.spec.name} does not learn from one image at a time, as it gets with "
+            f"{objective.primary.spec.name} does not learn from one image at a time, as it gets with "
             f"--batch-size {config.batch_size}, --accumulate {config.accumulate} and {world} process(es) ({error})",
             "a larger --batch-size, or fewer pieces",
         ) from error
-    network.training_side = None
+    for network in objective.networks.values():
+        network.training_side = None

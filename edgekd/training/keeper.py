@@ -27,7 +27,7 @@ from edgekd.reading import read_lines
 from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, rewrite_lines
 from edgekd.training.checksums import check_summed, summed
-from edgekd.training.update import Update
+from edgekd.training.update import LOSS, Update
 
 SECONDS_BETWEEN_SAVES = 300.0
 """Long epochs are saved midway this often."""
@@ -144,7 +144,7 @@ class Keeper:
             self._end_epoch()
         now = time.monotonic()
         if now - self._marks["reported"] > SECONDS_BETWEEN_REPORTS and self._progress is not None:
-            self._progress.show(loss=sum(float(each) for each in losses.values()), best=max(self.record.best_top1, 0))
+            self._progress.show(loss=float(losses[LOSS]), best=max(self.record.best_top1, 0))
             self._marks["reported"] = now
         number, is_due = self._agreed(self._signal, now - self._marks["saved"] > SECONDS_BETWEEN_SAVES)
         if number and not is_last:
@@ -176,8 +176,10 @@ class Keeper:
         record.epochs_since_best = 0
         self._marks["reported"] = 0.0  # shown at once
         if self.ranks.is_first:
-            with summed(self.run, self.run.weights) as beside:
-                save_weights(self.update.deployed, beside)
+            for name, network in self.update.kept.items():
+                part = self.run.part(name)
+                with summed(part, part.weights) as beside:
+                    save_weights(network, beside)
         return True
 
     def _end_epoch(self) -> None:

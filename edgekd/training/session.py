@@ -1,21 +1,16 @@
 """One training from settled options to a finished run folder: the part all training commands share."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import nn
-
 from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.distributed import RankLost, Ranks, everyone
 from edgekd.compute.evaluate import evaluate_together
-from edgekd.compute.formats import Format, device_of, measure_step
-from edgekd.compute.norms import share_norms
+from edgekd.compute.formats import device_of
 from edgekd.config import Training
-from edgekd.data.batch import Batch
 from edgekd.data.loader import ORDER, Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.declaration import as_dict
@@ -25,16 +20,18 @@ from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.cost import macs, parameters
 from edgekd.models.network import Network
 from edgekd.models.weights import restore_weights
+from edgekd.objectives.objective import Objective
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, clear, environment, file_sum
 from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
+from edgekd.training.engine import engine_of
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.mirrored import tell_turned
-from edgekd.training.settings import format_of, settle_format, settle_time, total_steps, training_step
-from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
+from edgekd.training.settings import format_of, settle_format, settle_time, total_steps
+from edgekd.training.update import UPDATES, LayerRate, Update, make_optimizer
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,8 @@ class Job:
     """What is trained and where it goes.
 
     `config` is settled, `given` what the user asked for; `parents` name the artifacts it came from; `views` is how
-    many views a cached teacher saw; `start_counts` lets the starting weights be the best epoch, number 0.
+    many views a cached teacher saw; `start_counts` lets the starting weights be the best epoch, number 0; `update` says
+    how several networks step (UPDATES).
     """
 
     command: str
@@ -53,6 +51,7 @@ class Job:
     given: dict[str, Any]
     views: int | None = None
     start_counts: bool = False
+    update: str = "simultaneous"
 
 
 def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter) -> Result:
@@ -75,7 +74,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     device = device_of(job.config)
     objective.to(device)
     batches = _batches(job, ranks)
-    check_sizes(objective.deployed, job.config)
+    check_sizes(objective.networks.values(), job.config)
     if ranks.is_first and not is_begun:
         weighted = job.config.class_weights != "none"
         tell_classes(job.data.classes, job.data.train.targets, report, weighted)
@@ -88,21 +87,18 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
 
     config = ranks.from_first(settled)
     config = replace(config, threads=job.config.threads or config.threads)
-    form = format_of(config)
-    form.prepare(objective)
-    optimizer = make_optimizer(config, layers, objective.deployed.backbone)
-    update = Update(objective, optimizer, config, form, _engine(objective, first, form, config, report))
+    job = replace(job, config=config)
+    update = _update(job, objective, layers, first, report)
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = report
-    job = replace(job, config=config)
-    _start(job, update.deployed, keeper, is_begun)
+    _start(job, update.kept, keeper, is_begun)
     if ranks.is_first and not is_begun:
         held.enter_context(holding(job.run))
     if job.start_counts and keeper.step == 0:
         keeper.judge_start()
     try:
         fit(batches, update, keeper, total_steps(config, batches.steps_per_epoch))
-        return _finish(job, update.deployed, keeper)
+        return _finish(job, update.kept, keeper)
     except RankLost as error:
         _note_interruption(job.run, ranks)
         raise keeper.lost() from error
@@ -117,6 +113,15 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
             "the same command with --resume goes on",
             error.args[0] if error.args else signal.SIGINT,
         ) from error
+
+
+def _update(job: Job, objective: Objective, layers: Sequence[LayerRate], first: Batch, report: Reporter) -> Update:
+    """How the objective's networks step, in the settled format; `first` is a batch to try them on."""
+    form, kind = format_of(job.config), UPDATES[job.update]
+    form.prepare(objective)
+    optimizer = make_optimizer(job.config, layers, [each.backbone for each in objective.networks.values()])
+    engine = engine_of(objective, first, form, job.config, report, has_unused=kind.is_partial)
+    return kind(objective, optimizer, job.config, form, engine)
 
 
 def _note_interruption(run: Run, ranks: Ranks) -> None:
@@ -150,25 +155,6 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     return replace(job, config=replace(job.config, threads=threads)), is_begun
 
 
-def _engine(objective: Objective, batch: Batch, form: Format, config: Training, report: Reporter) -> nn.Module:
-    """What is called in training: the objective, shared among ranks where there are several."""
-    ranks = everyone()
-    if ranks.world == 1:
-        return objective
-    unused: list[bool] = []
-    plain_step = training_step(objective)
-
-    def step(each: Batch) -> torch.Tensor:
-        loss = plain_step(each)
-        unused.append(any(each.requires_grad and each.grad is None for each in objective.parameters()))
-        return loss
-
-    measure_step(form, objective, batch.first(8), step)
-    if config.sync_bn and not share_norms(objective):
-        report.warn(f"--sync-bn: {objective.deployed.spec.name} has no two-dimensional batch norm to share")
-    return ranks.engine(objective, has_unused=any(unused))
-
-
 def _batches(job: Job, ranks: Ranks) -> Batches:
     config = job.config
     recipe = view_recipe(config)
@@ -177,7 +163,7 @@ def _batches(job: Job, ranks: Ranks) -> Batches:
     )
 
 
-def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
+def _start(job: Job, networks: Mapping[str, Network], keeper: Keeper, is_begun: bool) -> None:
     """Make the run folder, or find the state to go on from."""
     given = job.given
     if is_begun:
@@ -187,21 +173,26 @@ def _start(job: Job, network: Network, keeper: Keeper, is_begun: bool) -> None:
         return
     if given["overwrite"] and not is_begun:
         clear(job.run.path)
-    write = job.run.update if is_begun else job.run.begin
-    write(
-        command=job.command,
-        status="running",
-        config=as_dict(job.config),
-        given=given,
-        model=network.spec.to_dict(),
-        params=parameters(network),
-        macs=macs(network),
-        data=describe_data(job.data),
-        views=_describe_views(job.config),
-        parents=job.parents,
-        environment=environment(),
-        processes=keeper.ranks.world,
-    )
+    facts = {
+        "command": job.command,
+        "status": "running",
+        "config": as_dict(job.config),
+        "given": given,
+        "data": describe_data(job.data),
+        "views": _describe_views(job.config),
+        "parents": job.parents,
+        "environment": environment(),
+        "processes": keeper.ranks.world,
+    }
+    for name, network in networks.items():
+        run = job.run.part(name)
+        # Only the run's own manifest claims the folder; those of its parts follow.
+        write = run.begin if name == "" and not is_begun else run.update
+        write(**facts, **_describe_network(network))
+
+
+def _describe_network(network: Network) -> dict[str, Any]:
+    return {"model": network.spec.to_dict(), "params": parameters(network), "macs": macs(network)}
 
 
 def _check_unchanged(job: Job, before: dict[str, Any]) -> None:
@@ -239,22 +230,15 @@ def _sums(parents: Any) -> list[Any]:  # noqa: ANN401
     return own + [found for name in sorted(parents) for found in _sums(parents[name])]
 
 
-def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
+def _finish(job: Job, networks: Mapping[str, Network], keeper: Keeper) -> Result:
     ranks = keeper.ranks
     keeper.save()
-    if ranks.is_first:
-        restore_weights(network, job.run.weights)
-    ranks.share(network.parameters())
-    if ranks.is_first and job.config.flip == "on":
-        tell_turned(network, job.data, job.config.batch_size or 250, format_of(job.config), keeper.report)
-    score = evaluate_together(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
+    scores = {name: _test(job, name, network, keeper.report) for name, network in networks.items()}
     if not ranks.is_first:
         return Result({})
     record = keeper.record
     result = {
-        "test_top1": score.top1,
-        "test_loss": score.loss,
-        "test_images": score.count,
+        **scores[""],
         "val_top1": record.best_top1,
         "best_epoch": record.best_epoch,
         "steps": record.step,
@@ -262,8 +246,22 @@ def _finish(job: Job, network: Network, keeper: Keeper) -> Result:
         "images_per_second": round(record.images / max(record.seconds, 1e-9), 1),
         "peak_rss_mb": peak_rss_mb(),
     }
-    job.run.update(status="finished", result=result, weights_sha256=file_sum(job.run.weights))
+    for name, score in scores.items():
+        place = job.run.part(name)
+        place.update(status="finished", result=result | score, weights_sha256=file_sum(place.weights))
     return summary(job.run)
+
+
+def _test(job: Job, name: str, network: Network, report: Reporter) -> dict[str, Any]:
+    """What the test images say of the weights that were kept."""
+    ranks = everyone()
+    if ranks.is_first:
+        restore_weights(network, job.run.part(name).weights)
+    ranks.share(network.parameters())
+    if ranks.is_first and job.config.flip == "on":
+        tell_turned(network, job.data, job.config.batch_size or 250, format_of(job.config), report)
+    score = evaluate_together(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
+    return {"test_top1": score.top1, "test_loss": score.loss, "test_images": score.count}
 
 
 def summary(run: Run) -> Result:

@@ -16,9 +16,9 @@ from edgekd.data.view_options import resolve_views
 from edgekd.images.balance import balanced_weights
 from edgekd.images.imageset import ImageData
 from edgekd.models.defaults import Recipe
+from edgekd.objectives.objective import Objective, weighted_sum
 from edgekd.report import Reporter
 from edgekd.training.schedule import seconds_of, work_share
-from edgekd.training.update import Objective
 
 MARGIN = 1.1
 """By how much a time limit's steps may be slower than in the trial."""
@@ -48,7 +48,7 @@ def training_step(objective: Objective) -> Step:
     """Forward and backward of an objective, for trials."""
 
     def step(batch: Batch) -> torch.Tensor:
-        loss = torch.stack(list(objective(batch, 0.0).values())).sum()
+        loss = weighted_sum(objective(batch, 0.0))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

@@ -1,9 +1,9 @@
 """How losses become a step: autocast, backward, accumulation, ranks, clipping, learning rate, averaged weights."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ from edgekd.compute.formats import Format
 from edgekd.config import Fit
 from edgekd.data.batch import Batch
 from edgekd.images.views.counter import random_bits
+from edgekd.methods.contract import Over, Part
 from edgekd.models.build import ends_of, undecayed
 from edgekd.models.network import Network
-from edgekd.objectives import LABEL_PART, Distillation, Supervised, label_weight
+from edgekd.objectives.objective import Objective, known_labels, weighted_sum
 from edgekd.training.muon import Muon, is_matrix
 from edgekd.training.schedule import one_cycle, size_share
 
-Objective = Supervised | Distillation
+LOSS = "loss"
+"""The weighted sum of all parts, beside the parts in their own scale."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,16 @@ class LayerRate:
 
 
 def make_optimizer(
-    config: Fit, layers: Iterable[LayerRate], backbone: nn.Module | None = None
+    config: Fit, layers: Iterable[LayerRate], backbones: Sequence[nn.Module] = ()
 ) -> torch.optim.Optimizer:
     """The optimiser over parameters that require grad; no weight decay on biases, norms, embeddings of positions.
 
-    Muon is for hidden layers: the ends of the `backbone`, and what is no matrix, learn by SGD in its place.
+    Muon is for hidden layers: the ends of the `backbones`, and what is no matrix, learn by SGD in its place.
     """
     is_muon = config.optimizer == "muon"
-    apart = {id(each) for each in (undecayed(backbone) if backbone is not None else ())}
-    if is_muon and backbone is not None:
-        apart |= {id(each) for each in ends_of(backbone)}
+    apart = {id(each) for backbone in backbones for each in undecayed(backbone)}
+    if is_muon:
+        apart |= {id(each) for backbone in backbones for each in ends_of(backbone)}
 
     def is_hidden(weight: nn.Parameter) -> bool:
         return (is_matrix(weight) if is_muon else weight.ndim > 1) and id(weight) not in apart
@@ -78,11 +80,14 @@ def _unshared(engine: nn.Module) -> AbstractContextManager[None]:
 
 
 class Update:
-    """One optimiser step per call, of all ranks together.
+    """One step of every trained network per call, of all ranks together, from one joint loss.
 
     Ranks and pieces see parts of one batch, so each loss part, a mean over its own images or labels, counts by their
-    share of the whole: the step is that of the whole batch at once (but for batch norm and dropout).
+    share of the whole: the step is that of the whole batch at once (but for batch norm, dropout and relational parts).
     """
+
+    is_partial = False
+    """Whether a backward pass reaches some of the parameters only."""
 
     def __init__(
         self,
@@ -103,15 +108,22 @@ class Update:
         self.steps = 0
         # Statistics of frozen batch norms must not move either.
         self.frozen = [each for each in objective.modules() if _is_frozen(each)]
-        self.average: Network | None = copy.deepcopy(objective.deployed) if config.ema else None
+        self.averages = (
+            {name: copy.deepcopy(network) for name, network in objective.networks.items()} if config.ema else {}
+        )
+
+    @property
+    def kept(self) -> Mapping[str, Network]:
+        """The networks to save, "" the run's own: the averaged ones when there are such."""
+        return self.averages or self.objective.networks
 
     @property
     def deployed(self) -> Network:
-        """The network to evaluate and save: the averaged one when there is one."""
-        return self.average or self.objective.deployed
+        """The network to evaluate: the objective's primary one, averaged when averages are kept."""
+        return self.averages.get("", self.objective.primary)
 
     def __call__(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Take one step at `progress` (0..1) and return the detached loss parts (not synchronised).
+        """Take one step at `progress` (0..1); the detached parts in their own scale and `loss` (not synchronised).
 
         Over all ranks the mean of a part is its value for the whole batch. Raises RankLost.
         """
@@ -123,24 +135,36 @@ class Update:
         share = one_cycle(progress, self.config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = (self.config.lr or 0.0) * group["scale"] * share
+        losses: dict[str, Tensor] = {}
+        for turn in self._turns():
+            losses |= self._step(batch, progress, whole, turn)
+        self.steps += 1
+        if self.averages:
+            self._average()
+        return losses
+
+    def _turns(self) -> Sequence[str | None]:
+        """The networks that step one after the other; None: all at once."""
+        return (None,)
+
+    def _step(self, batch: Batch, progress: float, whole: Agreement | None, turn: str | None) -> dict[str, Tensor]:
+        """One optimiser step, in pieces where asked for."""
         self.optimizer.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
         pieces = batch.pieces(self.config.accumulate)
         for number, piece in enumerate(pieces):
-            parts = self._learn(piece, progress, whole, is_last=number == len(pieces) - 1)
+            parts = self._learn(piece, progress, whole, turn, is_last=number == len(pieces) - 1)
             losses = {name: part + losses[name] if name in losses else part for name, part in parts.items()}
         if self.config.clip:
             torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip)
         self.optimizer.step()
-        self.steps += 1
-        if self.average is not None:
-            self._average()
         return losses
 
     def _resize(self, progress: float) -> None:
         first = self.config.progressive or 1.0
-        network = self.objective.deployed
-        network.training_side = None if first == 1 else round(network.spec.input_size * size_share(progress, first))
+        for network in self.objective.networks.values():
+            side = round(network.spec.input_size * size_share(progress, first))
+            network.training_side = None if first == 1 else side
 
     def _whole(self, batch: Batch) -> Agreement | None:
         """Images and labels of the step's batch in all ranks and pieces, on their way; None when this is all of it."""
@@ -148,7 +172,7 @@ class Update:
             return None
         if self.ranks.world > 1:
             self._seed()
-        return self.ranks.add([len(batch), label_weight(batch)])
+        return self.ranks.add([len(batch), known_labels(batch)])
 
     def _seed(self) -> None:
         """Dropout from (seed, step, rank): each rank has masks of its own, and no state that a resume would need."""
@@ -158,36 +182,44 @@ class Update:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(word)
 
-    def _learn(self, piece: Batch, progress: float, whole: Agreement | None, *, is_last: bool) -> dict[str, Tensor]:
-        """Add the gradients of a piece; ranks share theirs with the last one. The detached loss parts."""
+    def _learn(
+        self, piece: Batch, progress: float, whole: Agreement | None, turn: str | None, *, is_last: bool
+    ) -> dict[str, Tensor]:
+        """Add the gradients of a piece; ranks share theirs with the last one. The detached loss parts and `loss`."""
         with _unshared(self.engine) if not is_last else nullcontext(), noticing_losses():
             with self.form.autocast(self.device):
-                parts: dict[str, Tensor] = self.engine(piece.to(self.device), progress)
+                parts: dict[str, Part] = self.engine(piece.to(self.device), progress, turn)
             if whole is not None:
-                images, labels = whole.wait()
-                by_label = max(label_weight(piece), 1) / max(labels, 1) * self.ranks.world
-                by_image = len(piece) / images * self.ranks.world
-                parts = {name: part * (by_label if name == LABEL_PART else by_image) for name, part in parts.items()}
-            torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
-        return {name: part.detach() for name, part in parts.items()}
+                shares = self._shares(piece, whole)
+                parts = {name: replace(part, value=part.value * shares[part.over]) for name, part in parts.items()}
+            loss = weighted_sum(parts)
+            loss.backward()  # type: ignore[no-untyped-call]
+        losses = {name: part.value.detach() for name, part in parts.items()}
+        return losses | {f"{turn or ''}/{LOSS}".lstrip("/"): loss.detach()}
+
+    def _shares(self, piece: Batch, whole: Agreement) -> dict[Over, float]:
+        """What a mean over this piece counts for in the mean over the whole batch."""
+        images, labels = whole.wait()
+        by_image = len(piece) / images * self.ranks.world
+        by_label = max(known_labels(piece), 1) / max(labels, 1) * self.ranks.world
+        return {"images": by_image, "labels": by_label, "batch": by_image}
 
     def _average(self) -> None:
-        """Move the average; early on it follows faster, so that the first weights are forgotten."""
-        average, current = self.average, self.objective.deployed
-        if average is None:
-            return
+        """Move the averages; early on they follow faster, so that the first weights are forgotten."""
         decay = min(self.config.ema, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
-            for kept, new in zip(average.buffers(), current.buffers(), strict=True):
-                kept.copy_(new)
+            for name, average in self.averages.items():
+                current = self.objective.networks[name]
+                torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - decay)
+                for kept, new in zip(average.buffers(), current.buffers(), strict=True):
+                    kept.copy_(new)
 
     def state_dict(self) -> dict[str, Any]:
-        """All a resume needs: objective, optimiser, average, counter."""
+        """All a resume needs: objective, optimiser, averages, counter."""
         return {
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
+            "averages": {name: average.state_dict() for name, average in self.averages.items()},
             "steps": self.steps,
         }
 
@@ -196,5 +228,17 @@ class Update:
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps = state["steps"]
-        if self.average is not None and state["average"] is not None:
-            self.average.load_state_dict(state["average"])
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
+
+
+class Alternating(Update):
+    """The networks step one after the other on the same batch; each sees what the earlier ones have become."""
+
+    is_partial = True
+
+    def _turns(self) -> Sequence[str | None]:
+        return tuple(self.objective.networks)
+
+
+UPDATES: dict[str, type[Update]] = {"simultaneous": Update, "alternating": Alternating}

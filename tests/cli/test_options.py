@@ -21,7 +21,7 @@ def distill(text: str, place: Path, **given: Any) -> Distill:
 
 def test_flag_over_file_over_default(tmp_path: Path) -> None:
     made = distill("alpha = 0.9\nepochs = 7\n", tmp_path, epochs=3)
-    assert (made.alpha, made.epochs, made.temperature) == (0.9, 3, 4.0)
+    assert (made.alpha, made.epochs, made.temperature) == (0.9, 3, None)
     assert set(made.given) == {"config", "alpha", "epochs"}
 
 

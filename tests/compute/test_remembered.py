@@ -1,6 +1,7 @@
 import copy
 import math
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from edgekd.compute.remembered import NAME, key_of, recall, remember
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
 from edgekd.errors import CheckpointError
-from edgekd.methods.contract import Spec, View
+from edgekd.methods.contract import Side
 from edgekd.methods.kd import Kd, Options
 from edgekd.models.network import Network
-from edgekd.objectives import Distillation
+from edgekd.models.outputs import Output
+from edgekd.objectives.distillation import Distillation
 from edgekd.report import Silent
 from edgekd.teachers.teacher import Live
 
@@ -22,10 +24,13 @@ from edgekd.teachers.teacher import Live
 class Silence:
     """A teacher without a network, as a cache is."""
 
-    spec = Spec(2, frozenset({"logits"}))
+    side = Side(2, frozenset({"logits"}))
 
-    def __call__(self, batch: Batch) -> View:
-        return View(logits=torch.zeros(len(batch), 2))
+    def giving(self, needs: Collection[str]) -> "Silence":
+        return self
+
+    def __call__(self, batch: Batch) -> Output:
+        return Output(logits=torch.zeros(len(batch), 2))
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +85,7 @@ def test_a_choice_that_hung_on_the_loss_is_not_remembered(
 def test_a_live_teacher_is_part_of_the_key(network: Network, batch: Batch) -> None:
     asked = ("auto", "auto")
     objectives = [
-        Distillation(network, teacher, Kd(Options()), (0.5, 0.0))
-        for teacher in (Live(copy.deepcopy(network)), Silence())
+        Distillation(network, teacher, Kd(Options())) for teacher in (Live(copy.deepcopy(network)), Silence())
     ]
     assert len({key_of(each, batch, asked) for each in objectives}) == 2
 

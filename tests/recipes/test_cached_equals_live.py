@@ -1,5 +1,6 @@
 """A student taught from a cache ends with the very weights of one whose live teacher answers on the cache's batches."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from edgekd.data.loader import Batches, view_in_order
 from edgekd.data.sources import open_data
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData
-from edgekd.methods.contract import Spec, View
 from edgekd.methods.kd import Kd, Options
 from edgekd.models.build import build
 from edgekd.models.network import Network
+from edgekd.models.outputs import Output
 from edgekd.models.trained import load_network
-from edgekd.objectives import Distillation
+from edgekd.objectives.distillation import Distillation
 from edgekd.report import Silent
 from edgekd.runs import Run
 from edgekd.teachers.cache_pass import Purpose, fill
@@ -38,15 +39,18 @@ class OnItsBatches:
     def __init__(self, network: Network, data: ImageData, config: CacheLogits) -> None:
         recipe = view_recipe(settle_views(config, {}))
         live = Live(network)
-        self.spec = live.spec
+        self.side = live.side
         rows = range(len(data.everything))
         self.answers = [
             torch.cat([live(batch).logits for batch in view_in_order(data.everything, recipe, view, BATCH, rows)])
             for view in range(VIEWS)
         ]
 
-    def __call__(self, batch: Batch) -> View:
-        return View(logits=self.answers[batch.view][torch.from_numpy(batch.index)])
+    def giving(self, needs: Collection[str]) -> "OnItsBatches":
+        return self
+
+    def __call__(self, batch: Batch) -> Output:
+        return Output(logits=self.answers[batch.view][torch.from_numpy(batch.index)])
 
 
 def taught(teacher: Teacher, data: ImageData) -> dict[str, torch.Tensor]:
@@ -55,8 +59,7 @@ def taught(teacher: Teacher, data: ImageData) -> dict[str, torch.Tensor]:
     config = Distill(optimizer="sgd", lr=0.05, crop=0.125, flip="on", view_seed=0)
     student = build("custom-student", data)
     method = Kd(Options())
-    method.bind(Spec(len(data.classes), frozenset({"logits"})), teacher.spec)
-    objective = Distillation(student, teacher, method, (0.9, 0.0))
+    objective = Distillation(student, teacher, method, 0.9)
     FORM.prepare(objective)
     update = Update(objective, make_optimizer(config, [LayerRate(list(objective.parameters()), 1.0)]), config, FORM)
     batches = Batches(data.train, view_recipe(config), BATCH, 0, VIEWS)

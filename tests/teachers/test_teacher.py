@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from edgekd.cache.shards import write_shard
 from edgekd.cache.store import LogitCache, open_cache, seal, shards_of
 from edgekd.data.batch import Batch
 from edgekd.images.imageset import Listing
-from edgekd.methods.contract import Spec, View
+from edgekd.methods.contract import Side
 from edgekd.models.network import Network
 from edgekd.models.network import Spec as NetworkSpec
+from edgekd.models.outputs import Output
 from edgekd.teachers.teacher import Cached, Ensemble, Live
 
 ROWS = 5
@@ -92,7 +94,7 @@ def test_further_columns_become_features(batch: Batch, tmp_path: Path) -> None:
     cache = make_cache(tmp_path, torch.zeros(ROWS, 2), {"pooled": pooled, "map:layer": maps})
     teacher = Cached(cache, {"logits", "pooled", "features:layer|tail"})
     said, order = teacher(batch), torch.from_numpy(batch.index)
-    assert teacher.spec.gives == {"logits", "pooled", "features:layer"}
+    assert teacher.side.gives == {"logits", "pooled", "features:layer"}
     assert torch.equal(said.pooled, pooled[order]) and torch.equal(said.features["layer"], maps[order])
 
 
@@ -103,17 +105,20 @@ def test_columns_that_nobody_needs_are_not_read(batch: Batch, tmp_path: Path) ->
 
 def test_a_topk_cache_says_that_it_is_one(tmp_path: Path) -> None:
     cache = make_cache(tmp_path, torch.randn(ROWS, 2), topk=1)
-    assert Cached(cache).spec.gives == {"logits:topk"}
+    assert Cached(cache).side.gives == {"logits:topk"}
 
 
 class Says:
     """A teacher that always says the same."""
 
     def __init__(self, logits: Tensor, gives: str = "logits") -> None:
-        self.logits, self.spec = logits, Spec(2, frozenset({gives}))
+        self.logits, self.side = logits, Side(2, frozenset({gives}))
 
-    def __call__(self, batch: Batch) -> View:
-        return View(logits=self.logits)
+    def giving(self, needs: Collection[str]) -> "Says":
+        return self
+
+    def __call__(self, batch: Batch) -> Output:
+        return Output(logits=self.logits)
 
 
 def test_an_ensemble_is_the_weighted_mean_of_logits(batch: Batch) -> None:
@@ -131,4 +136,4 @@ def test_an_ensemble_softens_to_the_geometric_mean(batch: Batch, temperature: fl
 
 def test_an_ensemble_gives_no_more_than_its_members() -> None:
     rows = torch.zeros(1, 2)
-    assert Ensemble([Says(rows), Says(rows, "logits:topk")], [1, 1]).spec.gives == {"logits:topk"}
+    assert Ensemble([Says(rows), Says(rows, "logits:topk")], [1, 1]).side.gives == {"logits:topk"}

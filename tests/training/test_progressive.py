@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from edgekd.compute.formats import Format
 from edgekd.data.batch import Batch
 from edgekd.models.network import Network
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.training.schedule import size_share, work_share
 from edgekd.training.update import LayerRate, Update, make_optimizer
 from tests.training.test_update import SETTLED

@@ -15,7 +15,7 @@ from edgekd.images.imageset import Split
 from edgekd.images.views.recipe import ViewRecipe
 from edgekd.models.defaults import RATES, recipe_for
 from edgekd.models.network import Network
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.report import Silent
 from edgekd.training.settings import settle, settle_time
 from tests.training.conftest import Pictures

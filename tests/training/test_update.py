@@ -10,7 +10,7 @@ from edgekd.compute.formats import Format
 from edgekd.config import Fit
 from edgekd.data.batch import Batch
 from edgekd.models.network import Network
-from edgekd.objectives import Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 SETTLED = Fit(optimizer="sgd", lr=0.1, weight_decay=0.01, warmup=0.0)

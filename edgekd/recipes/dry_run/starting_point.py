@@ -109,9 +109,8 @@ def _of_teacher(found: Run | Path, config: Distill, method: Method, report: Repo
         return Scene(teacher, data, choose_views(config, teacher.views, teacher.place, data, report))
     cache = _examine(folder, teacher, data, config)
     tell_other_views(folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
-    temperature = getattr(method, "temperature", None)
-    if temperature is not None:
-        check_temperature(folder, cache.plan, temperature)
+    if method.temperature is not None:
+        check_temperature(folder, cache.plan, method.temperature)
     return Scene(teacher, data, settle_views(config, cache.plan.views), cache)
 
 

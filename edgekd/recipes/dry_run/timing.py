@@ -1,7 +1,7 @@
 """A few real steps of what a distillation would do, timed: the student's, and the teacher's passes."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import repeat
 from statistics import median
@@ -17,16 +17,21 @@ from edgekd.config import CacheLogits, Distill
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, in_order, view_in_order
 from edgekd.data.view_options import settle_views, view_recipe
-from edgekd.methods.contract import Method, Spec, View
-from edgekd.methods.loading import check_needs
+from edgekd.methods.contract import Method, Side
+from edgekd.methods.loading import join
+from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
-from edgekd.objectives import Distillation, Supervised
+from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TOPK_LOGITS, Output, single
+from edgekd.objectives.distillation import Distillation
+from edgekd.objectives.objective import Objective
+from edgekd.objectives.supervised import LabelLoss, Supervised
 from edgekd.recipes.dry_run.starting_point import Scene
 from edgekd.report import Reporter
 from edgekd.teachers.cache_planning import TOPK, new_plan
 from edgekd.teachers.source import KnownTeacher
+from edgekd.teachers.wanted import is_content_with_logits, samples_in
 from edgekd.training.settings import format_of, settle_format, settle_time, training_step
-from edgekd.training.update import LayerRate, Objective, Update, make_optimizer
+from edgekd.training.update import LayerRate, Update, make_optimizer
 
 WARM_UP = 2
 """Steps that are not counted."""
@@ -36,17 +41,29 @@ SECONDS = 4.0
 
 
 class StandIn:
-    """Made-up logits, stored and decoded as a cache's are: what they say does not change the time."""
+    """Made-up answers, stored and decoded as a cache's are: what they say does not change the time."""
 
-    def __init__(self, classes: int, store: str, topk: int, rows: int) -> None:
-        self.store = store
-        self.spec = Spec(classes, frozenset({"logits:topk" if topk else "logits"}))
-        self.columns = encode(torch.randn(rows, classes), torch.zeros(rows, dtype=torch.int64), store, topk)
+    def __init__(self, side: Side, store: str, topk: int, rows: int, needs: Collection[str] = ()) -> None:
+        self.made_of = store, topk, rows
+        self.side = replace(side, gives=side.gives - {LOGITS} | {TOPK_LOGITS if topk else LOGITS})
+        self.columns = encode(torch.randn(rows, side.classes), torch.zeros(rows, dtype=torch.int64), store, topk)
+        named = sorted(single(needs) & set(side.shapes))
+        self.extras = {name: torch.randn(rows, *side.shapes[name]).half() for name in named}
 
-    def __call__(self, batch: Batch) -> View:
-        """Logits [batch, classes] for up to `rows` images."""
+    def giving(self, needs: Collection[str]) -> "StandIn":
+        """The same with these outputs."""
+        return StandIn(self.side, *self.made_of, needs)
+
+    def __call__(self, batch: Batch) -> Output:
+        """Logits [batch, classes], features and heads for up to `rows` images."""
         columns = {name: value[: len(batch)] for name, value in self.columns.items()}
-        return View(logits=decode(columns, self.store, self.spec.classes).to(batch.canvas.device))
+        logits = decode(columns, self.made_of[0], self.side.classes).to(batch.canvas.device)
+        extras = {name: value[: len(batch)].float().to(logits.device) for name, value in self.extras.items()}
+        heads, features = (
+            {name.removeprefix(kind): value for name, value in extras.items() if name.startswith(kind)}
+            for kind in (HEADS, FEATURES)
+        )
+        return Output(logits, heads, extras.get(POOLED), features)
 
 
 @dataclass(frozen=True)
@@ -71,12 +88,10 @@ def rehearse_student(
     student: Network, scene: Scene, config: Distill, method: Method, report: Reporter
 ) -> tuple[Distill, StudentPace]:
     """Time the student; also gives the settled `config` with its number format."""
-    teacher = scene.stored or StandIn(len(scene.data.classes), *store_of(scene), config.batch_size or 1)
-    knows = Spec(len(scene.data.classes), frozenset({"logits"}))
-    check_needs(config.method, method, knows, teacher.spec)
-    method.bind(knows, teacher.spec)
+    teacher = scene.stored or StandIn(_side(scene, method), *store_of(scene), config.batch_size or 1)
+    join(config.method, method, side_of(student, samples_in(scene.data)), teacher.side)
     smoothing = config.label_smoothing or 0.0
-    objective = Distillation(student, teacher, method, (config.alpha, smoothing)).to(device_of(config))
+    objective = Distillation(student, teacher, method, config.alpha, LabelLoss(smoothing)).to(device_of(config))
     first = next(training_batches(scene, config)).pieces(config.accumulate)[0].to(student.offset.device)
     config = settle_format(config, objective, first, report)
     config = settle_time(config, objective, first, _batches(scene, config), len(scene.data.val), report)
@@ -84,6 +99,14 @@ def rehearse_student(
     plain = _training_pace(Supervised(student, smoothing), scene, config)
     form, validation = format_of(config), in_order(scene.data.val, config.batch_size or 1)
     return config, StudentPace(cached, plain, _forward_pace(student, form, validation))
+
+
+def _side(scene: Scene, method: Method) -> Side:
+    """What the teacher would give; its network is looked at only where the method wants more than logits."""
+    network = None if is_content_with_logits(method) else scene.network()
+    if network is None:
+        return Side(len(scene.data.classes), frozenset({LOGITS}), samples=samples_in(scene.data))
+    return side_of(network, samples_in(scene.data))
 
 
 def store_of(scene: Scene) -> tuple[str, int]:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -7,23 +8,29 @@ import torch
 from torch import nn
 
 from edgekd.data.batch import Batch
-from edgekd.methods.contract import Spec, View
+from edgekd.methods.contract import Method, Part, Side
 from edgekd.methods.kd import Kd, Options, kd_loss
 from edgekd.models.network import Network
 from edgekd.models.network import Spec as NetworkSpec
-from edgekd.objectives import Distillation, Supervised, cross_entropy, label_loss
+from edgekd.models.outputs import Output
+from edgekd.objectives.distillation import Distillation
+from edgekd.objectives.objective import weighted_sum
+from edgekd.objectives.supervised import LabelLoss, Supervised, cross_entropy, label_loss
 
 
 class Says:
     """A teacher that always says the same."""
 
-    spec = Spec(2, frozenset({"logits"}))
+    side = Side(2, frozenset({"logits"}))
 
     def __init__(self, logits: torch.Tensor) -> None:
         self.logits = logits
 
-    def __call__(self, batch: Batch) -> View:
-        return View(logits=self.logits)
+    def giving(self, needs: Collection[str]) -> "Says":
+        return self
+
+    def __call__(self, batch: Batch) -> Output:
+        return Output(logits=self.logits)
 
 
 @pytest.fixture
@@ -38,8 +45,8 @@ def a_batch(targets: list[int]) -> Batch:
     return Batch(canvas, torch.tensor(targets), np.arange(len(targets)), 0)
 
 
-def distilled(student: Network, teacher: torch.Tensor, alpha: float) -> Distillation:
-    return Distillation(student, Says(teacher), Kd(Options(4.0)), (alpha, 0.0))
+def distilled(student: Network, teacher: torch.Tensor, alpha: float | None) -> Distillation:
+    return Distillation(student, Says(teacher), Kd(Options(4.0)), alpha)
 
 
 def test_cross_entropy_of_even_logits_is_the_logarithm_of_the_classes() -> None:
@@ -60,8 +67,39 @@ def test_alpha_weighs_teacher_against_labels(student: Network) -> None:
     teacher, batch = torch.randn(3, 2), a_batch([0, 1, 0])
     parts = distilled(student, teacher, 0.3)(batch, 0.0)
     logits = student(batch.canvas)
-    assert parts["kd"].item() == pytest.approx(0.3 * kd_loss(logits, teacher, 4.0).item(), rel=1e-5)
-    assert parts["ce"].item() == pytest.approx(0.7 * cross_entropy(logits, batch.target, 0.0).item(), rel=1e-5)
+    assert parts["kd"].value.item() == pytest.approx(kd_loss(logits, teacher, 4.0).item(), rel=1e-5)
+    assert parts["ce"].value.item() == pytest.approx(cross_entropy(logits, batch.target, 0.0).item(), rel=1e-5)
+    assert {name: (part.weight, part.over) for name, part in parts.items()} == {
+        "kd": (0.3, "images"),
+        "ce": (0.7, "labels"),
+    }
+    expected = 0.3 * parts["kd"].value + 0.7 * parts["ce"].value
+    assert weighted_sum(parts).item() == pytest.approx(expected.item())
+
+
+class Twice(Method):
+    """A method of two parts with weights of their own."""
+
+    label_weight = 2.0
+
+    def forward(self, student: Output, teacher: Output, batch: Batch, progress: float) -> dict[str, Part]:
+        return {"near": Part(student.logits.mean(), 3.0), "far": Part(student.logits.std(), 0.5, "batch")}
+
+
+@pytest.mark.parametrize(
+    ("alpha", "weights"),
+    [(None, {"near": 3.0, "far": 0.5, "ce": 2.0}), (0.2, {"near": 0.6, "far": 0.1, "ce": 0.8})],
+)
+def test_parts_count_by_the_methods_weights_and_alpha_divides_the_whole(
+    student: Network, alpha: float | None, weights: dict[str, float]
+) -> None:
+    parts = Distillation(student, Says(torch.zeros(2, 2)), Twice(), alpha)(a_batch([0, 1]), 0.0)
+    assert {name: part.weight for name, part in parts.items()} == pytest.approx(weights)
+
+
+def test_kd_halves_the_loss_unless_asked_otherwise(student: Network) -> None:
+    parts = distilled(student, torch.randn(2, 2), None)(a_batch([0, 1]), 0.0)
+    assert {name: part.weight for name, part in parts.items()} == {"kd": 0.5, "ce": 0.5}
 
 
 def test_with_alpha_one_labels_are_not_read(student: Network) -> None:
@@ -77,7 +115,7 @@ def test_the_teacher_is_not_part_of_what_is_trained_or_saved(student: Network) -
 def test_labels_alone_are_plain_training(student: Network) -> None:
     batch = a_batch([0, 1])
     expected = cross_entropy(student(batch.canvas), batch.target, 0.1)
-    assert Supervised(student, 0.1)(batch, 0.0)["ce"].item() == pytest.approx(expected.item())
+    assert Supervised(student, 0.1)(batch, 0.0)["ce"].value.item() == pytest.approx(expected.item())
 
 
 def mixed_batch(targets: list[int], partners: list[int], shares: list[float]) -> Batch:
@@ -125,8 +163,9 @@ def test_a_mixed_batch_without_labels_costs_nothing() -> None:
 def test_objectives_use_the_labels_of_mixed_images(student: Network) -> None:
     batch = mixed_batch([0, 1, 1], [1, 1, 0], [0.5, 1.0, 0.0])
     expected = label_loss(student(batch.canvas), batch, 0.0).item()
-    assert Supervised(student)(batch, 0.0)["ce"].item() == pytest.approx(expected, rel=1e-5)
-    assert distilled(student, torch.randn(3, 2), 0.5)(batch, 0.0)["ce"].item() == pytest.approx(expected / 2, rel=1e-5)
+    assert Supervised(student)(batch, 0.0)["ce"].value.item() == pytest.approx(expected, rel=1e-5)
+    part = distilled(student, torch.randn(3, 2), 0.5)(batch, 0.0)["ce"]
+    assert part.value.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_class_weights_count_images_of_rare_classes_more(student: Network) -> None:
@@ -136,11 +175,11 @@ def test_class_weights_count_images_of_rare_classes_more(student: Network) -> No
     losses = -torch.log_softmax(logits, 1)
     expected = (0.5 * losses[0, 0] + 0.5 * losses[1, 0] + 2 * losses[2, 1]) / 3
     assert cross_entropy(logits, target, 0.0, weights).item() == pytest.approx(expected.item(), rel=1e-5)
-    batch = a_batch([0, 1, 1])
-    plain = Distillation(student, Says(torch.randn(3, 2)), Kd(Options(4.0)), (0.5, 0.0), weights)(batch, 0.0)
-    expected = 0.5 * cross_entropy(student(batch.canvas), batch.target, 0.0, weights)
-    assert plain["ce"].item() == pytest.approx(expected.item(), rel=1e-5)
-    assert "class_weights" not in Supervised(student, 0.0, weights).state_dict()
+    batch, labels = a_batch([0, 1, 1]), LabelLoss(0.0, weights)
+    parts = Distillation(student, Says(torch.randn(3, 2)), Kd(Options(4.0)), labels=labels)(batch, 0.0)
+    expected = cross_entropy(student(batch.canvas), batch.target, 0.0, weights)
+    assert parts["ce"].value.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert not any("class_weights" in name for name in Supervised(student, 0.0, weights).state_dict())
 
 
 def test_class_weights_of_mixed_images_are_those_of_both_labels() -> None:
