@@ -58,7 +58,7 @@ def test_hidden_layers_are_told_from_ends_vectors_and_depthwise_filters() -> Non
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 6, 1), nn.Linear(6, 2)
     )
     config = Fit(optimizer="muon", lr=0.02, weight_decay=0.3)
-    optimizer = make_optimizer(config, [LayerRate(list(net.parameters()), 1.0)], net)
+    optimizer = make_optimizer(config, [LayerRate(list(net.parameters()), 1.0)], [net])
     groups = {group["is_hidden"]: group for group in optimizer.param_groups}
     assert [each.shape for each in groups[True]["params"]] == [net[3].weight.shape]
     assert len(groups[False]["params"]) == len(list(net.parameters())) - 1
