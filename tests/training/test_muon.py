@@ -71,7 +71,7 @@ def test_a_transformers_embeddings_are_not_decayed_and_its_patches_are_its_first
     optimizer = make_optimizer(
         Fit(optimizer=name, lr=0.02, weight_decay=0.3),  # type: ignore[arg-type]
         [LayerRate(list(net.parameters()), 1.0)],
-        net,
+        [net],
     )
     decayed = {id(each) for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]}
     assert id(net.blocks[0].mlp.fc1.weight) in decayed
