@@ -11,6 +11,7 @@ from edgekd.compute.distributed import RankLost, Ranks, everyone
 from edgekd.compute.evaluate import evaluate_together
 from edgekd.compute.formats import device_of
 from edgekd.config import Training
+from edgekd.data.batch import Batch
 from edgekd.data.loader import ORDER, Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.declaration import as_dict
