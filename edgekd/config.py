@@ -11,6 +11,7 @@ from typing import Literal
 from edgekd.declaration import Options, flag, option
 from edgekd.errors import UsageError
 from edgekd.ranks import place
+from edgekd.reading import at_home
 
 TORCHVISION_SETS = ("cifar10", "cifar100", "fashion-mnist", "food101", "imagenet")
 """Data sets that torchvision knows; `shapes` and folders need no torch."""
@@ -52,7 +53,7 @@ class Code(Options):
             part for each in given for part in (",".join(each).split(",") if isinstance(each, tuple) else [str(each)])
         ]
         files = [value.partition(".py:")[0].removesuffix(".py") + ".py" for value in values if ".py" in value]
-        return path in [Path(each).expanduser().resolve() for each in files]
+        return path in [at_home(each).resolve() for each in files]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ import math
 import types
 import typing
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from edgekd.errors import ConfigError, EdgekdError, UsageError
+from edgekd.reading import at_home
 from edgekd.values import LARGEST, Limits, Unfit, convert
 
 SWITCH = ("on", "off")
@@ -123,14 +123,8 @@ def converted(each: Field[Any], hint: Any, value: Any, place: str, error: type[E
     except Unfit as unfit:
         raise error(unfit.problem, unfit.hint) from unfit
     if kind is Path and found is not None:
-        return _at_home(found)
-    return tuple(_at_home(path) for path in found) if kind == tuple[Path, ...] else found
-
-
-def _at_home(path: Path) -> Path:
-    with suppress(RuntimeError):  # no such user, or no home: the name is a folder's
-        return path.expanduser()
-    return path
+        return at_home(found)
+    return tuple(at_home(path) for path in found) if kind == tuple[Path, ...] else found
 
 
 def key_of(name: str) -> str:

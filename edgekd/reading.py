@@ -22,6 +22,11 @@ AGAIN = "give another one, or make it again"
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
+def at_home(path: Path | str) -> Path:
+    """The path with `~` as the home folder; where there is no such user, or no home, `~` is a folder's name."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises RuntimeError there
+
+
 class Record(dict[str, Any]):
     """A JSON object read from `source`: a key that is not there raises `error` in words, not KeyError."""
 

@@ -20,6 +20,7 @@ from edgekd import __version__
 from edgekd.cores import available_cores
 from edgekd.errors import CheckpointError, DataError, UsageError, nearest
 from edgekd.manifest import FORMAT, read_manifest
+from edgekd.reading import at_home
 
 LONGEST = 200
 """Bytes of a run's name: file systems take 255, and names of a moment are longer."""
@@ -276,14 +277,12 @@ def rewrite_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def data_name(data: str | None) -> str:
     """The short name of `--data` for run names: a known set's name or the folder's."""
-    return slug(
-        Path(data).expanduser().absolute().name if data and ("/" in data or data.startswith(".")) else data or "shapes"
-    )
+    return slug(at_home(data).absolute().name if data and ("/" in data or data.startswith(".")) else data or "shapes")
 
 
 def same_data(given: str, known: str) -> bool:
     """Whether two values of --data mean the same set or folder."""
-    return given == known or str(Path(given).expanduser().resolve()) == str(Path(known).resolve())
+    return given == known or str(at_home(given).resolve()) == str(Path(known).resolve())
 
 
 def environment() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from edgekd import reading
 from edgekd.errors import CheckpointError, ConfigError
-from edgekd.reading import read_bytes, read_json, read_lines, read_toml
+from edgekd.reading import at_home, read_bytes, read_json, read_lines, read_toml
 
 
 @pytest.fixture
@@ -120,3 +120,12 @@ def test_lines_that_are_no_objects_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_bytes(b'{"a": 1}\n[1]\n\xff\n{"b"\n"x"\n{"a": 2}')
     assert read_lines(tmp_path / "log.jsonl", ConfigError) == [{"a": 1}, {"a": 2}]
     assert read_lines(tmp_path / "none.jsonl", ConfigError) == []
+
+
+def test_without_a_home_a_tilde_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert at_home("~/a") == Path("/home/me/a")
+    assert at_home("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert at_home(Path("~/a")) == Path("~/a")

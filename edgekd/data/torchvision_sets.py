@@ -23,6 +23,7 @@ from edgekd.images.folder import File, Tree
 from edgekd.images.pixels import Array
 from edgekd.images.space import cache_root
 from edgekd.images.trees import open_trees, with_unlabelled
+from edgekd.reading import at_home
 from edgekd.report import Reporter
 
 _SILENCE_SECONDS = 15.0
@@ -60,7 +61,7 @@ def open_set(name: str, config: Data, report: Reporter) -> Source:
 
     Raises MissingDependency with the way by hand when it cannot be fetched, DataError when it cannot be stored.
     """
-    root = (Path(config.data_dir) if config.data_dir else cache_root() / "data").expanduser()
+    root = at_home(config.data_dir) if config.data_dir else cache_root() / "data"
     with _fetching(name, root):
         found = _SETS[name](root, report)
     if isinstance(found, _Arrays):

@@ -165,19 +165,19 @@ def walk(folder: Path, passed: Counter[str] | None = None) -> Iterator[tuple[str
     passed = Counter() if passed is None else passed
     while places:
         place, below = places.pop()
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        entries, inode = _listed(Path(place))
+        if inode in seen:
             continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in _entries(Path(place)):
+        seen.add(inode)
+        for entry in entries:
             if is_made_by_program(entry.name):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 places.append((entry.path, f"{below}{entry.name}/"))
             elif suffix_of(entry.name) not in SUFFIXES:
                 if entry.name.lower() not in LITTER:
                     passed[suffix_of(entry.name) or "without suffix"] += 1
-            elif entry.is_file() or not Path(entry.path).exists():
+            elif os.path.isfile(entry.path) or not os.path.exists(entry.path):  # noqa: PTH110, PTH113 - they raise nothing
                 # a broken link is an image that cannot be read, and told as one
                 yield entry.path, below + entry.name
             else:
@@ -186,14 +186,28 @@ def walk(folder: Path, passed: Counter[str] | None = None) -> Iterator[tuple[str
 
 def visible_folders(root: Path) -> list[Path]:
     """The folders in `root` that are neither hidden nor a program's own, sorted by name."""
-    found = [Path(entry.path) for entry in _entries(root) if not is_made_by_program(entry.name) and entry.is_dir()]
+    found = [Path(entry.path) for entry in _entries(root) if not is_made_by_program(entry.name) and _is_folder(entry)]
     return sorted(found, key=lambda path: path.name)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; a link that leads nowhere or to itself is none."""
     try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    return _listed(folder)[0]
+
+
+def _listed(folder: Path) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
+    """What is in a folder, and what it is by device and inode; raises DataError."""
+    try:
+        status = folder.stat()
         with os.scandir(folder) as entries:
-            return list(entries)
+            return list(entries), (status.st_dev, status.st_ino)
     except OSError as error:
         _refuse(error)
 

@@ -1,6 +1,7 @@
 """Names from the disk: in one spelling on every system, and which are not the user's own."""
 
 import os
+import re
 import unicodedata
 
 LITTER = frozenset(("thumbs.db", "desktop.ini", "picasa.ini", "zbthumbnail.info", "icon\r"))
@@ -11,16 +12,19 @@ _PROGRAMS_FOLDERS = frozenset(
     + ("system volume information", "lost+found", "ipod photo cache", "recycler", "@sharebin", "__pycache__")
 )
 """Folders of file servers (Synology, QNAP), systems, archives and photo programs, in lower case."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _THUMBNAILS = ("synophoto_thumb", "synoindex_thumb", "synofile_thumb")
 _PROGRAMS_SUFFIXES = (".lrdata", ".photoslibrary", ".aplibrary")
 
 
 def normalise(name: str) -> str:
-    """A name as text: letters composed (Unicode NFC), bytes that are not UTF-8 written as in `caf\\xe9`.
+    """A name as text: letters composed (Unicode NFC), bytes that are not UTF-8 and controls written as in `caf\\xe9`.
 
     macOS hands out decomposed letters, other systems whatever was written.
     """
-    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+    composed = unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+    # a line break in a name would break tables, an escape steers terminals
+    return _CONTROLS.sub(lambda control: f"\\x{ord(control[0]):02x}", composed)
 
 
 def is_made_by_program(name: str) -> bool:

@@ -11,6 +11,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.names import normalise
 from edgekd.images.shapes import open_shapes
 from edgekd.images.trees import open_trees, with_unlabelled
+from edgekd.reading import at_home
 from edgekd.report import Reporter
 
 NAMED = ("shapes", "cifar10", "cifar100", "fashion-mnist", "food101", "imagenet")
@@ -29,20 +30,13 @@ def open_images(config: Data, report: Reporter, classes: tuple[str, ...] | None 
         return assemble(with_unlabelled(open_shapes(config, report), config, report), config)
     if not is_folder(name):
         raise DataError(f"--data {name}: no such data set or folder", nearest(name, NAMED))
-    return _open_folder(_absolute(name), config, report, classes)
+    return _open_folder(at_home(name).resolve(), config, report, classes)
 
 
 def is_folder(name: str) -> bool:
     """Whether a `--data` that is no known name means a place on disk."""
     separators = {os.sep, os.altsep or os.sep}
     return any(each in name for each in separators) or Path(name).exists()
-
-
-def _absolute(name: str) -> Path:
-    try:
-        return Path(name).expanduser().resolve()
-    except RuntimeError as error:
-        raise DataError(f"--data {name}: no such user, or no home folder", "give the path in full") from error
 
 
 def _open_folder(root: Path, config: Data, report: Reporter, classes: tuple[str, ...] | None) -> ImageData:

@@ -12,6 +12,7 @@ import psutil
 
 from edgekd.cores import control_groups
 from edgekd.ranks import place as own_place
+from edgekd.reading import at_home
 from edgekd.report import Reporter
 
 try:
@@ -32,13 +33,10 @@ def cache_root() -> Path:
     Where there is no home, or it cannot be written, a folder of this user's among the temporary files.
     """
     named = os.environ.get("EDGEKD_CACHE")
-    try:
-        place = Path(named or "~/.cache/edgekd").expanduser()
-    except RuntimeError:  # no HOME and no entry in the list of users
-        place = None
-    if place is not None and (named or is_writable(place)):
-        return place
-    return _temporary()
+    if named:
+        return at_home(named)
+    place = at_home("~/.cache/edgekd")
+    return place if place.is_absolute() and is_writable(place) else _temporary()
 
 
 def _temporary() -> Path:

@@ -19,6 +19,7 @@ from edgekd.images.folder import File, Tree, count_words, list_unlabelled
 from edgekd.images.form import choose_form
 from edgekd.images.names import normalise
 from edgekd.images.partition import hold_out, limit
+from edgekd.reading import at_home
 from edgekd.report import Reporter
 
 _OTHER_PICTURES = frozenset(
@@ -134,7 +135,7 @@ def _limited(files: tuple[File, ...], config: Data) -> tuple[File, ...]:
 def _more_unlabelled(config: Data) -> tuple[File, ...]:
     if config.unlabelled is None:
         return ()
-    folder = Path(config.unlabelled).expanduser()
+    folder = at_home(config.unlabelled)
     files = list_unlabelled(folder, f"--unlabelled/{normalise(folder.resolve().name)}")
     if not files:
         raise DataError(f"--unlabelled {folder}: no images there", "give a folder with image files, at any depth")

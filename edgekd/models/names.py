@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import timm
 from timm.models._registry import get_deprecated_models
@@ -11,6 +10,7 @@ from torch import nn
 
 from edgekd.errors import UsageError, nearest
 from edgekd.models import families, small
+from edgekd.reading import at_home
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def resolve(name: str) -> str:
     """
     if is_file(name):
         path, function = name.rsplit(":", 1)
-        return f"{Path(path).expanduser().resolve()}:{function}"
+        return f"{at_home(path).resolve()}:{function}"
     if name in OWN:
         return name
     found = _at_timm(_without_hub(name))

@@ -25,6 +25,7 @@ from edgekd.models.onnx_network import open_onnx, rebuild_onnx
 from edgekd.models.trained import load_network, student_run
 from edgekd.profiling.model_files import sample_of
 from edgekd.quantization.placement import float_twin
+from edgekd.reading import at_home
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
 from edgekd.runtimes.onnx_file import read_model
@@ -96,7 +97,7 @@ def run(config: Export, report: Reporter) -> Result:
 
 def _of_file(config: Export, report: Reporter) -> Result:
     """Files of fewer bits from an ONNX file of any origin, fed as its metadata or its graph says."""
-    path = Path(str(config.model)).expanduser()
+    path = at_home(str(config.model))
     if config.quantize == "none":
         raise UsageError(f"{path}: is an ONNX file already", "give a run, or --quantize int8")
     if not path.is_file():

@@ -15,6 +15,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.models.names import resolve
 from edgekd.models.onnx_network import open_onnx
 from edgekd.models.trained import TAUGHT, student_run
+from edgekd.reading import at_home
 from edgekd.report import Reporter
 from edgekd.runs import Run, everything, same_data, slug
 from edgekd.teachers.pretrained import adopt
@@ -84,7 +85,7 @@ def find_teacher(config: WithTeacher, report: Reporter) -> Run | Path | str:
 
 
 def _onnx_file(config: options.Teacher) -> Path:
-    path = Path(str(config.teacher)).expanduser()
+    path = at_home(str(config.teacher))
     if config.teacher_weights is not None:
         raise UsageError(f"--teacher-weights: {path} has its own weights", "leave --teacher-weights out")
     if not path.is_file():

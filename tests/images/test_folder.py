@@ -155,3 +155,11 @@ def test_letters_are_composed(pets: Path) -> None:
 def test_targets_follow_the_classes_given(pets: Path) -> None:
     tree = read_tree(pets / "test").renumbered(("ant", "cat", "dog"))
     assert [file.target for file in tree.labelled] == [1, 1, 2, 2, 2]
+
+
+def test_links_to_themselves_and_out_of_reach_are_images_that_cannot_be_read(pets: Path) -> None:
+    (pets / "train" / "cat" / "self.png").symlink_to(pets / "train" / "cat" / "self.png")
+    (pets / "train" / "self").symlink_to(pets / "train" / "self")
+    tree = read_tree(pets / "train")
+    assert tree.classes == ("cat", "dog")
+    assert "cat/self.png" in [file.name for file in tree.labelled]

@@ -140,3 +140,13 @@ def test_a_named_place_is_taken_even_where_it_cannot_be_written(monkeypatch: pyt
     monkeypatch.setenv("EDGEKD_CACHE", "/proc/none")
     assert cache_root() == Path("/proc/none")
     assert not has_room(cache_root(), 10, 1)
+
+
+def test_without_a_home_and_a_user_the_cache_lies_among_the_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("EDGEKD_CACHE")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cache_root() == tmp_path / f"edgekd-{os.getuid()}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 Cli = Callable[..., Any]
 
@@ -50,3 +51,21 @@ Console(True).result(result)
         table, _, rest = done.stdout.decode(encoding.partition(":")[0]).partition("{")
         assert shown in table
         assert json.loads("{" + rest) == {"caf\u00e9": "数 \\xe9"}
+
+
+def test_a_cache_of_images_that_changed_places_does_not_verify(
+    cli: Cli, own_folder: Path, quick: tuple[object, ...]
+) -> None:
+    files = [own_folder / "train" / kind / "000.bmp" for kind in ("disc", "frame")]
+    for path in files:
+        Image.open(path.with_suffix(".png")).save(path)
+        path.with_suffix(".png").unlink()
+        os.utime(path, ns=(1, 1))
+    assert cli("train-teacher", "--model", "tiny-cnn", "--data", own_folder, "--name", "a", *quick).code == 0
+    assert cli("cache-logits", "--teacher", "a", "--views", 1, *quick[:6]).code == 0
+    files[0].rename(own_folder / "aside")
+    files[1].rename(files[0])
+    (own_folder / "aside").rename(files[1])
+    called = cli("cache", "verify", "a")
+    assert called.code == 3
+    assert "2 images are of other content now" in called.err

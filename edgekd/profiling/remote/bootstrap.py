@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 HERE = platform.node()
-PRIVATE = Path("~/.cache/edgekd/venv").expanduser()
+PRIVATE = Path(os.path.expanduser("~/.cache/edgekd/venv"))  # noqa: PTH111 - it raises nothing where there is no home
 OLDEST = (3, 11)
 WANTED = {"numpy": "numpy", "onnxruntime": "onnxruntime", "PIL": "pillow"}
 ON_DISK = "/var/tmp"
