@@ -209,8 +209,8 @@ class Teacher(Options):
 
     teacher: str | None = option(
         None,
-        "a run, an ONNX file, ./net.py:build, or a model name (looked for in runs, then pretrained); "
-        "default: the newest run",
+        "a run, an ONNX file, ./net.py:build, or a model name (looked for in runs, then pretrained); default: of the "
+        "runs of train-teacher on this data the most accurate by validation, but none of the student's own model",
     )
     teacher_weights: Path | None = option(None, "weight file (.safetensors, .pt, .pth) for the teacher's model name")
 
@@ -222,7 +222,7 @@ class Cache(Options):
     caches: Path = option(Path("cache"), "folder of all caches")
     views: int | None = option(
         None,
-        "augmented views of every image that the teacher sees, or auto (default): those there, else 4, "
+        "augmented views of every image that the teacher sees, or auto (default): 4 (cache-logits: those there), "
         "fewer where time, disk or epochs are short",
         low=1,
         high=MOST_VIEWS,

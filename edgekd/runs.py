@@ -192,6 +192,12 @@ def slug(name: str) -> str:
 
 def exists_already(run: Run) -> UsageError:
     """In words: the run's name is taken."""
+    with suppress(CheckpointError):
+        if run.manifest().get("status") != "finished":
+            return UsageError(
+                f"{run.path}: this run was begun and is not finished",
+                "the same command with --resume goes on with it, --overwrite starts it anew, --name NAME another one",
+            )
     return UsageError(
         f"{run.path}: this run exists already",
         "--resume goes on with it, --overwrite replaces it, --name gives another name",

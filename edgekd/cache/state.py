@@ -139,12 +139,15 @@ def _log(folder: Path, kind: Any) -> list[Any]:  # noqa: ANN401
 
 def seconds_left(state: State) -> float | None:
     """How long one process needs for what is missing, by the log; None when that has nothing to go by."""
+    each = seconds_per_row(state)
+    return None if each is None else each * sum(map(len, state.missing))
+
+
+def seconds_per_row(state: State) -> float | None:
+    """How long one process needed for a row, by the last lines of the log; None when that has nothing to go by."""
     sizes = {(shard.view, shard.number): len(shard) for shard in state.shards}
     known = [row for row in shard_lines(state.folder) if (row["view"], row["shard"]) in sizes][-RECENT:]
-    if not known:
-        return None
-    each: float = median(row["seconds"] / sizes[row["view"], row["shard"]] for row in known)
-    return each * sum(map(len, state.missing))
+    return median(row["seconds"] / sizes[row["view"], row["shard"]] for row in known) if known else None
 
 
 def last_written(state: State) -> float | None:

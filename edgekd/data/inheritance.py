@@ -1,12 +1,16 @@
 """Data options that a command takes over from the run or cache it starts from."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekd import config as options
 from edgekd.declaration import fill_defaults
+from edgekd.report import Reporter
 from edgekd.runs import Run, same_data
 
+ALL = 1_000_000_000
+"""More images than any set has."""
 DATA_FIELDS = tuple(each.name for each in fields(options.Data))
 
 
@@ -24,3 +28,9 @@ def inherit_data_options(config: WithData, described: dict[str, Any], place: str
         return config
     # a record of before this option was made with the whole range
     return fill_defaults(config, {"grey_bits": "16"} | described, place, DATA_FIELDS)
+
+
+def tell_limit(before: options.Data, after: options.Data, place: Path, report: Reporter) -> None:
+    """Say that fewer images are used because `place` was made with fewer."""
+    if before.limit is None and after.limit is not None:
+        report.note(f"data: --limit {after.limit}, as {place} was made; --limit {ALL} takes all images")

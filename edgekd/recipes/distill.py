@@ -11,6 +11,7 @@ from edgekd.cache.store import open_cache
 from edgekd.compute.distributed import everyone
 from edgekd.config import Distill
 from edgekd.data.sources import open_data
+from edgekd.data.view_choice import choose_views
 from edgekd.declaration import as_dict
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Method
@@ -29,7 +30,7 @@ from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import caches_of, make_ready
 from edgekd.teachers.resolve import find_teacher, onnx_name
 from edgekd.teachers.wanted import method_of, samples_in
-from edgekd.training.claim import claim
+from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
 from edgekd.training.session import Job, summary, train
@@ -52,9 +53,10 @@ def run(config: Distill, report: Reporter) -> Result:
     """Distil `config.student` and finish its run folder."""
     config = _with_place_of_method(config)
     method = method_of(config)
-    name = config.name or _name(config, report) + ("" if config.quantize == "none" else f"-{config.quantize}")
+    name = config.name or _made_name(config, report) + ("" if config.quantize == "none" else f"-{config.quantize}")
     if config.dry_run:
         return dry_run(config, method, Run(config.runs / name), report)
+    name = settle_name(config, name, report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
     if config.resume and place.is_there:
@@ -99,6 +101,7 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
     """A student and its peers, with a method of its own for every pair."""
     with everyone().in_turn():
         data = open_data(config, report)
+    config = choose_views(config, {}, None, data, report)
     torch.manual_seed(config.seed)
     networks = build_peers(config, data, report)
     config = settle(config, recipe_for(networks[""].spec.name), len(data.train))
@@ -125,18 +128,24 @@ def _files(config: Distill) -> dict[str, Any]:
     return found
 
 
-def _name(config: Distill, report: Reporter) -> str:
-    """Made of student, teacher and data."""
+def _made_name(config: Distill, report: Reporter) -> str:
+    """Made of the student, the teacher's run (or file) and the data, which the run's name mostly says already."""
     student = slug(config.student)
     if config.peers:
         return f"{student}-with-{slug('-'.join(map(slug, config.peers)))}-{data_name(config.data)}"
     if config.cache:
         plans = [open_cache(folder).plan for folder in caches_of(config)]
-        return f"{student}-from-{slug('-'.join(slug(plan.teacher['model']) for plan in plans))}-{plans[0].data['name']}"
+        data = plans[0].data["name"]
+        teachers = "-".join(slug(plan.teacher["name"]).removesuffix(f"-{data}") for plan in plans)
+        return f"{student}-from-{_of_data(teachers, data)}"
     found = find_teacher(config, report)
     if isinstance(found, str):
-        return f"{student}-from-{slug(resolve(found))}-{data_name(config.data)}"
+        return f"{student}-from-{_of_data(slug(found), data_name(config.data))}"
     if isinstance(found, Path) and not Run(found.parent).is_there:
         return f"{student}-from-{onnx_name(found, data_name(config.data))}"
-    manifest = (Run(found.parent) if isinstance(found, Path) else found).manifest()
-    return f"{student}-from-{slug(manifest['model']['name'])}-{manifest['data']['name']}"
+    run = Run(found.parent) if isinstance(found, Path) else found
+    return f"{student}-from-{_of_data(run.path.absolute().name, run.manifest()['data']['name'])}"
+
+
+def _of_data(name: str, data: str) -> str:
+    return name if f"-{data}-" in f"-{name}-" else f"{name}-{data}"

@@ -6,7 +6,7 @@ import torch
 
 from edgekd.compute.distributed import everyone
 from edgekd.config import Finetune
-from edgekd.data.inheritance import inherit_data
+from edgekd.data.inheritance import inherit_data, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, views_of
 from edgekd.declaration import as_dict
@@ -18,7 +18,7 @@ from edgekd.models.trained import load_network, student_run
 from edgekd.objectives.supervised import Supervised
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name
-from edgekd.training.claim import claim
+from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
 from edgekd.training.session import Job, summary, train
@@ -31,7 +31,7 @@ def run(config: Finetune, report: Reporter) -> Result:
     parent = student_run(config.model, config.runs, ("distill",))
     other = f"-{data_name(config.data)}" if config.data else ""
     ending = "finetuned" if config.quantize == "none" else config.quantize
-    name = config.name or f"{parent.path.name.removesuffix('-finetuned')}-{ending}{other}"
+    name = settle_name(config, f"{parent.path.name.removesuffix('-finetuned')}-{ending}{other}", report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     if place.path.resolve() == parent.path.resolve():
         raise UsageError(f"{place.path}: is the run to start from", "give another --name")
@@ -44,7 +44,8 @@ def run(config: Finetune, report: Reporter) -> Result:
         parent = student_run(config.model, config.runs)
     report.note(f"from: {parent.path}")
     network = load_network(parent, config)
-    config = inherit_data(replace(config, model=str(parent.path)), parent)
+    before, config = config, inherit_data(replace(config, model=str(parent.path)), parent)
+    tell_limit(before, config, parent.path, report)
     with everyone().in_turn():
         data = open_data(_with_channels(config, network), report)
     data = replace(data, train=data.train.labelled())

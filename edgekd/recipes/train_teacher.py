@@ -18,7 +18,7 @@ from edgekd.models.weights import apply_body, apply_weights, build_for, classes_
 from edgekd.objectives.supervised import Supervised
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name, file_sum, slug
-from edgekd.training.claim import claim
+from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.session import Job, summary, train
 from edgekd.training.settings import settle, weigh_classes
@@ -27,7 +27,7 @@ from edgekd.training.update import LayerRate
 
 def run(config: TrainTeacher, report: Reporter) -> Result:
     """Train `config.model` and finish its run folder."""
-    name = config.name or f"{slug(config.model)}-{data_name(config.data)}"
+    name = settle_name(config, f"{slug(config.model)}-{data_name(config.data)}", report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
     if config.resume and place.is_there:

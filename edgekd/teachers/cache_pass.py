@@ -15,7 +15,7 @@ from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.listing import Part, match, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import Shard, write_shard
-from edgekd.cache.state import views_asked, views_to_have
+from edgekd.cache.state import read_state, views_asked, views_to_have
 from edgekd.cache.store import LogitCache, all_shards, missing_shards, open_cache, read_manifest, seal
 from edgekd.cache.temperature import LIMIT, check_temperature, error_at
 from edgekd.compute.distributed import everyone
@@ -33,7 +33,15 @@ from edgekd.models.observer import Taps
 from edgekd.ranks import own_cores
 from edgekd.report import Progress, Reporter
 from edgekd.runs import append_line, clear
-from edgekd.teachers.cache_planning import affordable_views, check_room, new_plan, tell_cost
+from edgekd.teachers.cache_planning import (
+    affordable_views,
+    check_room,
+    count_views,
+    new_plan,
+    settle_cache_views,
+    tell_added_views,
+    tell_cost,
+)
 from edgekd.teachers.source import KnownTeacher
 
 
@@ -77,7 +85,7 @@ def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Re
         parts, data = number_images(folder, plan, data)
     if warning := version_warning(folder, plan):
         report.warn(warning)
-    views = views_to_have(folder, plan, config.views)
+    views = ranks.from_first(lambda: _views(folder, plan, data, config, report, purpose))
     shards = all_shards(plan, parts, views)
     todo = missing_shards(folder, shards)
     if not todo and _is_sealed(folder, plan, parts, views):
@@ -99,6 +107,19 @@ def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Re
         if ranks.is_first:
             seal(folder, plan, parts, views)
     return Filled(folder, open_cache(folder), data, len(shards), len(shards))
+
+
+def _views(folder: Path, plan: Plan, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose) -> int:
+    """How many views the cache will have; a student's training completes one that was made with fewer."""
+    there = views_to_have(folder, plan, config.views)
+    usual = settle_cache_views(read_state(folder), config.views, len(data.everything), purpose.epochs)
+    if not purpose.is_own:
+        tell_added_views(folder, there, usual, report)
+        return usual
+    if usual > there:
+        adds = f"--views {usual} adds them"
+        report.note(f"cache: {folder} has {count_views(there)}, a new one would have {usual}; {adds}")
+    return there
 
 
 def _plan(

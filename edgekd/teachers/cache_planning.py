@@ -9,6 +9,7 @@ from torch import Tensor
 
 from edgekd.cache.columns import default_store, topk_errors
 from edgekd.cache.plan import Plan
+from edgekd.cache.state import State, seconds_per_row, views_to_have
 from edgekd.compute.choosing import choose_format, choose_threads
 from edgekd.compute.formats import Format, measure_step, trial_batch
 from edgekd.config import CacheLogits
@@ -108,6 +109,30 @@ def affordable_views(plan: Plan, seconds: float, images: int, folder: Path, epoc
     by_time = PATIENCE / (seconds * images)
     by_disk = _free_bytes(folder) / 2 / (plan.row_bytes * images)
     return max(1, int(min(VIEWS, epochs or VIEWS, by_time, by_disk)))
+
+
+def settle_cache_views(state: State, wanted: int | None, images: int, epochs: int | None) -> int:
+    """Views of a cache that is there, once it is used for so many epochs: no fewer than a new one would have.
+
+    As many as `wanted` where that is given; the log tells what a view takes, and without it those there are enough.
+    """
+    there = views_to_have(state.folder, state.plan, wanted)
+    seconds = seconds_per_row(state)
+    if wanted is not None or seconds is None:
+        return there
+    return max(there, affordable_views(state.plan, seconds, images, state.folder, epochs))
+
+
+def tell_added_views(folder: Path, there: int, views: int, report: Reporter) -> None:
+    """Say that views are added to a cache that was made with fewer."""
+    if views > there:
+        keeps = f"--views {there} takes it as it is"
+        report.note(f"cache: {folder} has {count_views(there)}, so {views - there} more are added; {keeps}")
+
+
+def count_views(views: int) -> str:
+    """In words."""
+    return f"{views} view{'s' * (views != 1)}"
 
 
 def tell_cost(plan: Plan, views: int, seconds: float, images: int, report: Reporter) -> None:

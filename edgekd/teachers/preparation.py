@@ -14,7 +14,7 @@ from edgekd.cache.temperature import check_temperature
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import CacheLogits, Distill
-from edgekd.data.inheritance import inherit_data_options
+from edgekd.data.inheritance import inherit_data_options, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import settle_views, view_recipe
@@ -103,7 +103,8 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
         _refuse_itself(Path(cache.plan.teacher["place"]), place)
         _check_method(cache.folder, cache.plan, method)
         _check_views(cache, config)
-    config = inherit_data_options(config, first.plan.data["options"], str(first.folder / "plan.json"))
+    before, config = config, inherit_data_options(config, first.plan.data["options"], str(first.folder / "plan.json"))
+    tell_limit(before, config, first.folder, report)
     with everyone().in_turn():
         data = open_data(config, report)
     for cache in caches[1:]:
@@ -126,7 +127,8 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     if kept is not None:
         plan = read_plan(kept)
         _check_method(kept, plan, method)
-        config = inherit_data_options(config, plan.data["options"], str(kept / "plan.json"))
+        before, config = config, inherit_data_options(config, plan.data["options"], str(kept / "plan.json"))
+        tell_limit(before, config, kept, report)
     with everyone().in_turn():
         teacher, data, config = teacher_and_data(config, report)
     if config.live:

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from edgekd import config as options
-from edgekd.data.inheritance import inherit_data
+from edgekd.data.inheritance import inherit_data, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.images.imageset import ImageData
-from edgekd.models.names import resolve
+from edgekd.models.names import is_file, resolve
 from edgekd.models.onnx_network import open_onnx
 from edgekd.models.trained import TAUGHT, student_run
 from edgekd.reading import at_home
@@ -32,10 +32,11 @@ def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeache
     """The teacher (its run is made when weights are given or fetched), the data, and the options completed by it."""
     found = find_teacher(config, report)
     if isinstance(found, Run):
-        config = inherit_data(config, found)
+        report.note(f"teacher: {found.path}{_why(found, config)}")
+        before, config = config, inherit_data(config, found)
+        tell_limit(before, config, found.path, report)
         data = open_data(config, report)
         check_classes(found, data)
-        report.note(f"teacher: {found.path}")
         return from_run(found), data, config
     if isinstance(found, Path):
         return _from_onnx(found, config, report)
@@ -66,7 +67,8 @@ def onnx_name(path: Path, data: str) -> str:
 def find_teacher(config: WithTeacher, report: Reporter) -> Run | Path | str:
     """A run or an ONNX file to learn from, or the name of a model whose weights must be had from elsewhere.
 
-    A name is a run first, then the most accurate run of that model on the same data.
+    A name is a run first, then the most accurate run of that model on the same data. Without a name it is the most
+    accurate run of train-teacher on the newest such run's data (or on --data), but none of the student's own model.
     """
     if config.teacher is None:
         if config.teacher_weights is not None:
@@ -76,7 +78,7 @@ def find_teacher(config: WithTeacher, report: Reporter) -> Run | Path | str:
         return _onnx_file(config)
     if config.teacher_weights is not None:
         return config.teacher
-    if (Path(config.teacher) / "manifest.json").is_file() or (config.runs / config.teacher / "manifest.json").is_file():
+    if is_run(config.teacher, config.runs):
         return student_run(config.teacher, config.runs)
     if Path(config.teacher).is_dir():
         raise CheckpointError(f"{config.teacher}: not a run folder (it has no manifest.json)", "give a finished run")
@@ -101,21 +103,62 @@ def _teachers(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[st
         for run, manifest in pairs
         if manifest.get("status") == "finished"
         and manifest["command"] in (TEACHING if model is None else (*TEACHING, *TAUGHT))
-        and model in (None, manifest["model"]["name"])
+        and (model == manifest["model"]["name"] or (model is None and not _is_student(manifest, config)))
         and (config.data is None or same_data(config.data, manifest["data"]["options"]["data"]))
     ]
 
 
-def _best_teacher(config: WithTeacher, model: str | None) -> Run:
-    """The most accurate by validation among the runs on the newest one's data."""
+def _is_student(manifest: dict[str, Any], config: WithTeacher) -> bool:
+    """Whether a run is of the student's own kind and size, which teaches it nothing that it is not told by labels."""
+    return isinstance(config, options.Distill) and _kind(manifest["model"]["name"]) == _kind(resolve(config.student))
+
+
+def _kind(model: str) -> str:
+    """The name without timm's tag of pretrained weights."""
+    return model if is_file(model) else model.partition(".")[0]
+
+
+def _candidates(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[str, Any]]]:
+    """The runs on the newest one's data, the best by validation first; of equals the one with more parameters."""
     found = _teachers(config, model)
-    if not found:
+    same = [each for each in found if each[1]["data"]["fingerprint"] == found[-1][1]["data"]["fingerprint"]]
+    return sorted(same, key=lambda each: (-each[1]["result"]["val_top1"], -each[1]["params"]))
+
+
+def _best_teacher(config: WithTeacher, model: str | None) -> Run:
+    found = _candidates(config, model)
+    if found:
+        return found[0][0]
+    own = [run for run in everything(config.runs) if _is_own(run, config)]
+    if own:
         raise CheckpointError(
-            f"{config.runs}: no finished teacher there", "edgekd train-teacher makes one; --teacher NAME fetches one"
+            f"{config.runs}: no finished teacher there but {own[-1].path.name}, which is the student's own model",
+            f"edgekd train-teacher makes another; --teacher {own[-1].path.name} takes it nonetheless",
         )
-    newest_data = found[-1][1]["data"]["fingerprint"]
-    same = [each for each in found if each[1]["data"]["fingerprint"] == newest_data]
-    return max(same, key=lambda each: each[1]["result"]["val_top1"])[0]
+    raise CheckpointError(
+        f"{config.runs}: no finished teacher there", "edgekd train-teacher makes one; --teacher NAME fetches one"
+    )
+
+
+def _is_own(run: Run, config: WithTeacher) -> bool:
+    manifest = run.manifest()
+    return manifest.get("status") == "finished" and manifest["command"] in TEACHING and _is_student(manifest, config)
+
+
+def _why(taken: Run, config: WithTeacher) -> str:
+    """Why this one, where several would have done."""
+    if config.teacher is not None and (is_run(config.teacher, config.runs) or config.teacher_weights is not None):
+        return ""
+    found = _candidates(config, None if config.teacher is None else resolve(config.teacher))
+    if len(found) < 2 or found[0][0].path != taken.path:
+        return ""
+    top1 = found[0][1]["result"]["val_top1"]
+    return f", the most accurate by validation ({top1:.2%}) of {len(found)} on this data; --teacher RUN takes another"
+
+
+def is_run(name: str, runs: Path) -> bool:
+    """Whether a name means a run: its folder, or one in `runs`."""
+    return any((folder / "manifest.json").is_file() for folder in (Path(name), runs / name))
 
 
 def check_classes(run: Run, data: ImageData) -> None:

@@ -6,10 +6,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgekd import config as options
 from edgekd.cache.leftovers import sweep
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.ranks import place
+from edgekd.report import Reporter
 from edgekd.runs import Run, check_writable, everything, exists_already, plain_name
+
+LONGEST_MADE = 160
+"""Bytes of a name made of other names."""
+
+
+def settle_name(config: options.Run, made: str, report: Reporter) -> str:
+    """The name given; without one `made`, followed by -2, -3, ... where finished runs have it already.
+
+    To resume, the last of these that is not finished, else the last; to overwrite, `made` itself.
+    """
+    if config.name is not None:
+        return config.name
+    made = os.fsencode(made)[:LONGEST_MADE].decode(errors="ignore")
+    if config.overwrite:
+        return made
+    names = [made]
+    while Run(config.runs / names[-1]).is_there:
+        names.append(f"{made}-{len(names) + 1}")
+    *there, free = names
+    begun = [name for name in there if not _is_finished(Run(config.runs / name))]
+    if config.resume or begun:
+        return begun[-1] if begun else there[-1] if there else made
+    if there:
+        report.note(f"run: {config.runs / free}, for {there[-1]} is finished; --overwrite replaces {made}")
+    return free
+
+
+def _is_finished(run: Run) -> bool:
+    with suppress(CheckpointError):
+        return bool(run.manifest().get("status") == "finished")
+    return False
 
 
 def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:

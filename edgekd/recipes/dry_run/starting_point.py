@@ -7,11 +7,11 @@ from edgekd.cache.alignment import number_images
 from edgekd.cache.fit import check_fit
 from edgekd.cache.listing import match, read_parts
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.state import views_to_have
+from edgekd.cache.state import read_state, views_to_have
 from edgekd.cache.store import all_shards, missing_shards
 from edgekd.cache.temperature import check_temperature
 from edgekd.config import Distill
-from edgekd.data.inheritance import inherit_data_options
+from edgekd.data.inheritance import inherit_data_options, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import settle_views, view_recipe
@@ -23,6 +23,7 @@ from edgekd.models.network import Network, Spec
 from edgekd.models.weights import build_for, load_weights
 from edgekd.report import Reporter
 from edgekd.runs import Run, slug
+from edgekd.teachers.cache_planning import settle_cache_views, tell_added_views
 from edgekd.teachers.preparation import caches_of, make_ready, newest_cache
 from edgekd.teachers.pretrained import adopted
 from edgekd.teachers.resolve import find_teacher, teacher_and_data
@@ -102,19 +103,20 @@ def _of_teacher(found: Run | Path, config: Distill, method: Method, report: Repo
     """The teacher's cache is completed where it is begun; with --live none is looked for."""
     kept = None if config.live else newest_cache(config, found)
     if kept is not None:
-        config = inherit_data_options(config, read_plan(kept).data["options"], str(kept / "plan.json"))
+        before, config = config, inherit_data_options(config, read_plan(kept).data["options"], str(kept / "plan.json"))
+        tell_limit(before, config, kept, report)
     teacher, data, config = teacher_and_data(config, report)
     folder = kept or config.caches / teacher.name
     if config.live or not (folder / "plan.json").is_file():
         return Scene(teacher, data, choose_views(config, teacher.views, teacher.place, data, report))
-    cache = _examine(folder, teacher, data, config)
+    cache = _examine(folder, teacher, data, config, report)
     tell_other_views(folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
     if method.temperature is not None:
         check_temperature(folder, cache.plan, method.temperature)
     return Scene(teacher, data, settle_views(config, cache.plan.views), cache)
 
 
-def _examine(folder: Path, teacher: KnownTeacher, data: ImageData, config: Distill) -> KnownCache:
+def _examine(folder: Path, teacher: KnownTeacher, data: ImageData, config: Distill, report: Reporter) -> KnownCache:
     """What of a cache is there; raises CacheError when it does not fit."""
     plan = read_plan(folder)
     recipe = view_recipe(settle_views(config, plan.views))
@@ -123,7 +125,8 @@ def _examine(folder: Path, teacher: KnownTeacher, data: ImageData, config: Disti
     new = len(match(folder, parts, data.listing).new)
     if not new:
         number_images(folder, plan, data)
-    views = views_to_have(folder, plan, config.views)
+    views = settle_cache_views(read_state(folder), config.views, len(data.everything), config.epochs)
+    tell_added_views(folder, views_to_have(folder, plan, config.views), views, report)
     left = sum(map(len, missing_shards(folder, all_shards(plan, parts, views))))
     return KnownCache(folder, plan, views, left + new * views)
 
