@@ -430,6 +430,10 @@ class Evaluate(Data, Machine, Code, Shell):
     runs: Path = option(Path("runs"), "folder of all runs")
     split: Literal["test", "val", "train"] = option("test", "which images")
     batch_size: int = option(250, "images per pass", low=1)
+    per_class: bool = option(False, "also a table of recall, precision and F1 by class")
+    failures: Path | None = option(
+        None, "write the wrong images here, the surest mistakes first: image, class, answer, confidence (.csv or .json)"
+    )
 
 
 @dataclass(frozen=True)
@@ -440,6 +444,7 @@ class Predict(Code, Shell):
     images: tuple[Path, ...] = option((), "image files or folders", positional=True)
     runs: Path = option(Path("runs"), "folder of all runs")
     top: int = option(1, "how many classes to tell per image", low=1)
+    skip_bad_images: bool = option(False, "end with exit code 0 although some images could not be read")
     threads: int | None = option(None, "CPU threads; default: the cores this process may use", low=1, high=1024)
 
     def __post_init__(self) -> None:

@@ -64,7 +64,7 @@ def lay_out(table: Table, width: int | None) -> Grid:
     lines of a name and a value.
     """
     cells = [[formatted(cell) for cell in row] for row in table.rows]
-    numeric = [bool(table.rows) and not any(isinstance(row[at], str) for row in table.rows) for at in _places(table)]
+    numeric = [bool(any(table.columns)) and all(_is_number(row[at]) for row in table.rows) for at in _places(table)]
     chosen, left_out = _chosen(table, cells, width)
     names = [table.columns[at] for at in chosen]
     rows = [[row[at] for at in chosen] for row in cells]
@@ -75,6 +75,10 @@ def lay_out(table: Table, width: int | None) -> Grid:
         return Grid(header, [line for row in rows for line in _row(row, widths, right)], left_out)
     pairs = [[pair for pair in zip(table.columns, row, strict=True) if pair[1]] for row in cells]
     return Grid([], [line for each in pairs for line in [*_pairs(each, width or 0), ""]][:-1], [])
+
+
+def _is_number(cell: Cell) -> bool:
+    return not isinstance(cell, str) or re.fullmatch(r"[-+]?[0-9][0-9.,]*( ?%)?", cell) is not None
 
 
 def _places(table: Table) -> range:
@@ -189,16 +193,16 @@ class Standing:
 
 
 def bar_line(at: Standing, width: int, filled: str = "━", empty: str = "─") -> str:
-    """A stage's line: always the count and the time left; a bar, figures, unit and time taken where there is room."""
+    """A stage's line: always the count and the time left (open end: the time taken), the rest where it fits."""
     count = formatted(at.done) if at.total is None else f"{formatted(at.done)}/{formatted(at.total)}"
-    left = f"{_clock(at.left)} left"
+    left = f"{_clock(at.left)} left" if at.total is not None else _clock(at.elapsed)
     unit = f" {at.unit}" if at.unit else ""
     bar = LEAST_BAR + len(GAP)
     room = width - cell_len(GAP.join((count, left)))
     title = at.title if cell_len(at.title) + len(GAP) <= room else ""
     room -= cell_len(title) + len(GAP) if title else 0
     values = " ".join(f"{key} {formatted(value)}" for key, value in at.values.items())
-    extra = {"unit": unit, "values": values, "elapsed": _clock(at.elapsed)}
+    extra = {"unit": unit, "values": values, "elapsed": "" if at.total is None else _clock(at.elapsed)}
     for name, text in extra.items():
         cost = cell_len(text) + (0 if name == "unit" else len(GAP))
         if not text or cost + bar > room:

@@ -47,16 +47,23 @@ def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, 
     """The fastest format that `config` leaves open, by timing `step`; the values of `module` are left as they were.
 
     A faster format is taken only when its loss agrees with fp32's. What a trial found is remembered. Raises
-    CheckpointError when the loss is no number in fp32.
+    CheckpointError when the loss is no number.
     """
     candidates = _candidates(config, batch)
+    few = batch.first(min(len(batch), FEW))
+    expected = measure_step(candidates[0], module, few, step).loss
+    if not math.isfinite(expected):
+        raise CheckpointError(
+            f"the network gives {expected} before anything is trained: its weights, or its teacher's, hold no numbers",
+            "train or fetch them again",
+        )
     if len(candidates) == 1:
         return candidates[0]
     key = trials.key_of(module, batch, (config.precision, config.memory_format))
     known = trials.recall(key) or {}
     for each in candidates:
         if (each.precision, each.memory_format) == (known.get("precision"), known.get("memory_format")) and (
-            each.precision == candidates[0].precision or _agree(candidates[0], each, module, batch, step)
+            each.precision == candidates[0].precision or _is_close(measure_step(each, module, few, step).loss, expected)
         ):
             report.note(f"format: {each.precision} {each.memory_format} (as in an earlier trial here)")
             return each
@@ -115,12 +122,6 @@ class _Contest:
         self.batch = shortened(self.batch, quick[reference], PASS_SECONDS)
         losses = self._round(left)
         expected = losses[reference]
-        if not math.isfinite(expected):
-            raise CheckpointError(
-                f"the network gives {expected} before anything is trained: its weights, or its teacher's, hold no "
-                "numbers",
-                "train or fetch them again",
-            )
         accurate = [each for each in left if _is_close(losses[each], expected)]
         refused = set(left) - set(accurate)
         tried = {each: min(self.seconds[each]) for each in left}
@@ -168,12 +169,6 @@ class _Contest:
         told = ", ".join(f"{each.precision} {each.memory_format} {rate:,.0f}" for each, rate in rates.items())
         of = "images per second of one thread" if self.is_cpu else "images per second"
         return f"format: {best.precision} {best.memory_format} ({of} in a trial: {told})"
-
-
-def _agree(reference: Format, form: Format, module: nn.Module, batch: Batch, step: Step) -> bool:
-    """Whether a remembered format does for these weights too, on a few images."""
-    few = batch.first(min(len(batch), FEW))
-    return _is_close(*(measure_step(each, module, few, step).loss for each in (form, reference)))
 
 
 def _is_close(loss: float, expected: float) -> bool:

@@ -1,7 +1,9 @@
-"""Accuracy and cross-entropy of a network over labelled images, in order and unvaried."""
+"""How good a network is on labelled images, in order and unvaried: quickly between epochs, exactly at the end."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,9 @@ from edgekd.data.loader import in_order
 from edgekd.images.imageset import UNLABELLED, Split
 from edgekd.models.network import Network
 from edgekd.report import Progress
+from edgekd.runtimes.scores import Scores, Tally, scores_of
+
+EXACT = Format()
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,50 @@ def evaluate_together(network: Network, split: Split, batch_size: int, form: For
     own = evaluate(network, replace(split, index=split.index[mine], targets=split.targets[mine]), batch_size, form)
     right, loss, count = ranks.add([round(own.top1 * own.count), own.loss * own.count, own.count]).wait()
     return Score(right / max(count, 1), loss / max(count, 1), int(count))
+
+
+def judge(
+    network: Network,
+    split: Split,
+    batch_size: int,
+    progress: Progress | None = None,
+    *,
+    form: Format = EXACT,
+    keep_failures: bool = False,
+) -> Tally:
+    """The answers to a split, unless said otherwise of float32 weights computed in float32: what is delivered."""
+    form.prepare(network)
+    tally = Tally(len(network.spec.classes), keep_failures)
+    with _exact_products():
+        for logits, target in logits_of(network, split, batch_size, form):
+            tally.add(logits.cpu().numpy(), target.cpu().numpy())
+            if progress is not None:
+                progress.advance(len(target))
+    return tally
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """On a GPU cuDNN rounds the factors of float32 products to 10 bits unless told not to."""
+    cudnn: Any = torch.backends.cudnn
+    before, cudnn.allow_tf32 = cudnn.allow_tf32, False
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32 = before
+
+
+def judge_together(network: Network, split: Split, batch_size: int, progress: Progress | None = None) -> Scores:
+    """The figures of `judge`, of which each rank works out a share; the network's statistics are the first rank's."""
+    ranks = everyone()
+    ranks.share(network.buffers())
+    mine = slice(ranks.rank, None, ranks.world)
+    own = replace(split, index=split.index[mine], targets=split.targets[mine])
+    numbers = judge(network, own, batch_size, progress).numbers()
+    return scores_of(ranks.add(numbers.tolist()).wait())
+
+
+def result_of(val: Scores, test: Scores) -> dict[str, Any]:
+    """What a run's manifest keeps of its figures."""
+    found = {f"test_{name}": value for name, value in test.as_dict().items() if name != "count"}
+    return found | {"test_images": test.count, "val_top1": val.top1}

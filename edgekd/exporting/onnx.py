@@ -35,7 +35,15 @@ def write_onnx(
     """
     backbone.eval()
     _export(backbone, example.contiguous(), path, opset, outputs)
+    write_metadata(path, metadata)
+
+
+def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    """Put the metadata into a file, in the place of what it had."""
     model = onnx.load(path)
+    others = [each for each in model.metadata_props if each.key != KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(others)
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(metadata, sort_keys=True, ensure_ascii=False)
     onnx.checker.check_model(model)

@@ -99,6 +99,7 @@ def assemble(source: Source, config: Data) -> ImageData:
         mean=mean,
         std=std,
         skipped=source.skipped,
+        own_names={"test": test.paths} | ({} if own_val is None else {"val": own_val.paths}),
     )
 
 

@@ -1,6 +1,7 @@
 """What every data source hands over: canvases by row, splits as rows and targets, and where they came from."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -83,6 +84,14 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: tuple[str, ...]
+    own_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the images of `test`, and of `val` where it has its own pixels, by row."""
+
+    def names_in(self, split: str) -> tuple[str, ...]:
+        """The images of `train`, `val` or `test` by name, as listed below the split's folder, in its order."""
+        names = self.own_names.get(split, self.listing.paths)
+        chosen = {"train": self.train, "val": self.val, "test": self.test}[split]
+        return tuple(names[row] for row in chosen.index.tolist())
 
 
 def describe_data(data: ImageData) -> dict[str, Any]:

@@ -152,11 +152,8 @@ def _entry(task: Task, subject: Subject, measured: Found) -> dict[str, Any]:
     checks = judge(task.plan.limits, entry, figures)
     parity = entry["parity"]
     held = passed(checks)
-    return {
-        **entry,
-        "checks": [check.as_dict() for check in checks],
-        "passed": False if parity and not parity["passed"] else held,
-    }
+    is_wrong = (parity and not parity["passed"]) or any(each["not_finite"] for each in entry["measurements"])
+    return {**entry, "checks": [check.as_dict() for check in checks], "passed": False if is_wrong else held}
 
 
 def _overall(models: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]) -> bool | None:

@@ -6,7 +6,7 @@ from typing import Any
 from edgekd.profiling.judge.budget import Check
 from edgekd.profiling.judge.comparison import top1_of
 from edgekd.profiling.measure.measuring import in_words
-from edgekd.profiling.measure.quantiles import runs_needed
+from edgekd.profiling.measure.quantiles import name_of, runs_needed
 from edgekd.report import Cell, Table
 
 Report = dict[str, Any]
@@ -17,7 +17,7 @@ SPARE_OF_LIMITS = ("note", "margin")
 def tables_of(report: Report) -> list[Table]:
     """All tables that this report has something for."""
     models = report["models"]
-    found = [_latency(models), _models(models)]
+    found = [_latency(models, report["percentile"]), _models(models)]
     for model in models:
         if model["operators"]:
             found += [_operators(model, "as_run"), _operators(model, "as_written")]
@@ -28,12 +28,12 @@ def tables_of(report: Report) -> list[Table]:
     return found
 
 
-def _latency(models: Sequence[Report]) -> Table:
+def _latency(models: Sequence[Report], judged: float) -> Table:
     named = list(models[0]["measurements"][0]["latency_ms"]["percentiles"])
     columns = ["model", "batch", "threads", "runs", *named, "mean", "sd", "min", "max", "jitter", "images/s"]
     rows = [_latency_row(model["name"], each, named) for model in models for each in model["measurements"]]
-    # the slowest percentile is the one most often judged, so it stays longest
-    spare = ["sd", "jitter", "max", "min", "runs", "mean", *named[:-1], "images/s"]
+    others = [name for name in named if name != name_of(judged)]
+    spare = ["sd", "jitter", "max", "min", "runs", "mean", *others, "images/s"]
     return Table("Latency of one batch, ms", columns, rows, spare)
 
 
@@ -118,18 +118,15 @@ def _checks(models: Sequence[Report]) -> Table:
             rows.append(
                 [
                     model["name"],
-                    check.what,
+                    f"{check.what}, {check.unit}" if check.unit else check.what,
                     whole(check.allowed),
                     check.value,
-                    check.unit,
                     margin,
                     check.verdict,
                     check.note,
                 ]
             )
-    return Table(
-        "Limits", ["model", "what", "limit", "measured", "unit", "margin", "verdict", "note"], rows, SPARE_OF_LIMITS
-    )
+    return Table("Limits", ["model", "what", "limit", "measured", "margin", "verdict", "note"], rows, SPARE_OF_LIMITS)
 
 
 def whole(value: float | None) -> float | None:
@@ -221,6 +218,8 @@ def _verdicts(report: Report) -> Iterator[str]:
     for model in report["models"]:
         if model["passed"] is not None:
             words = "PASS {}: within the limits{}" if model["passed"] else "FAIL {}: not within the limits{}"
+            if any(each["not_finite"] for each in model["measurements"]):
+                words = "FAIL {}: answers with values that are no finite numbers"
             yield words.format(model["name"], where)
     if report["changes"]:
         worse = sum(each["regressed"] for each in report["changes"])
@@ -237,6 +236,9 @@ def misses(report: Report) -> list[str]:
             elif not check.passed:
                 words = f"{check.what} is {check.value:.4g}, limit {check.allowed:.4g} {check.unit}".rstrip()
                 found.append(f"{model['name']}: {words}")
+        outputs = sorted({name for each in model["measurements"] for name in each["not_finite"]})
+        if outputs:
+            found.append(f"{model['name']}: answers with values that are no finite numbers ({', '.join(outputs)})")
         parity = model["parity"]
         if parity and not parity["passed"]:
             found.append(f"{model['name']}: a logit differs by {parity['largest_difference']:.2g} from the export's")

@@ -33,8 +33,9 @@ from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
-from edgekd.training.session import Job, summary, train
+from edgekd.training.session import Job, train
 from edgekd.training.settings import settle, weigh_classes
+from edgekd.training.summary import summary
 from edgekd.training.update import LayerRate
 
 
@@ -47,6 +48,8 @@ class Lesson:
     config: Distill
     parents: dict[str, Any]
     views: int | None = None
+    spent: float = 0.0
+    """Seconds that went into checking caches."""
 
 
 def run(config: Distill, report: Reporter) -> Result:
@@ -69,7 +72,15 @@ def run(config: Distill, report: Reporter) -> Result:
         file_sum(config.student_weights)
     lesson = (_of_peers if config.peers else _of_teacher)(config, method, place, report)
     job = Job(
-        "distill", lesson.config, lesson.data, place, lesson.parents, given, lesson.views, update=lesson.config.update
+        "distill",
+        lesson.config,
+        lesson.data,
+        place,
+        lesson.parents,
+        given,
+        lesson.views,
+        update=lesson.config.update,
+        spent=lesson.spent,
     )
     return train(job, lesson.objective, [LayerRate(list(lesson.objective.parameters()), 1.0)], report)
 
@@ -94,7 +105,7 @@ def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -
     join(config.method, method, side_of(student, samples_in(data)), taught.teacher.side)
     config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
     objective = Distillation(student, taught.teacher, method, config.alpha, _labels(config, data))
-    return Lesson(objective, data, config, taught.parents | _files(config), taught.views)
+    return Lesson(objective, data, config, taught.parents | _files(config), taught.views, taught.checking)
 
 
 def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:

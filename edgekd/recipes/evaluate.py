@@ -1,26 +1,26 @@
 """`edgekd evaluate` of a run (with torch)."""
 
-from dataclasses import asdict
-from typing import Any
-
-from edgekd.compute.evaluate import evaluate
+from edgekd.compute.evaluate import judge
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import Evaluate
 from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
 from edgekd.declaration import fill_defaults
 from edgekd.models.trained import load_network, student_run
-from edgekd.report import Reporter, Result, Table
+from edgekd.report import Reporter, Result
 from edgekd.runs import same_data
-from edgekd.runtimes.evaluation import complete, field_classes, judge
+from edgekd.runtimes import evaluation as evaluate_onnx
+from edgekd.runtimes.conclusion import check_target, conclude
+from edgekd.runtimes.evaluation import complete, field_classes
 from edgekd.teachers.resolve import check_classes
 
 
 def run(config: Evaluate, report: Reporter) -> Result:
     """Accuracy and loss of a run on a split of its own data, or of other data of the same classes."""
+    check_target(config.failures)
     if str(config.model or "").endswith(".onnx"):
         config = complete(config)
-        return judge(config, open_data(config, report, field_classes(config)), report)
+        return evaluate_onnx.judge(config, open_data(config, report, field_classes(config)), report)
     source = student_run(config.model, config.runs)
     report.note(f"run: {source.path}")
     described = source.manifest()["data"]
@@ -39,15 +39,7 @@ def run(config: Evaluate, report: Reporter) -> Result:
         "fp32" if config.precision == "auto" else config.precision,
         "channels-last" if config.memory_format == "auto" else config.memory_format,
     )
-    form.prepare(network)
     split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
     with report.stage("evaluating", len(split), "images") as progress:
-        score = evaluate(network, split, config.batch_size, form, progress)
-    facts: dict[str, Any] = {"model": str(source.path), "data": data.name, "split": config.split, **asdict(score)}
-    rows = [
-        ("model", facts["model"]),
-        ("data", f"{data.name}, {config.split}, {score.count:,} images"),
-        ("accuracy", f"{score.top1:.2%}"),
-        ("cross-entropy", score.loss),
-    ]
-    return Result(facts, (Table("edgekd evaluate", ("", ""), rows),))
+        tally = judge(network, split, config.batch_size, progress, form=form, keep_failures=config.failures is not None)
+    return conclude(str(source.path), data, tally, config)

@@ -15,7 +15,7 @@ from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckFailed, CheckpointError, UsageError
 from edgekd.exporting.learnt import LearntGrid
-from edgekd.exporting.onnx import write_onnx
+from edgekd.exporting.onnx import write_metadata, write_onnx
 from edgekd.exporting.parity import check, compare, reject
 from edgekd.exporting.variants import Source, write_variants
 from edgekd.images.decoder import form_of
@@ -29,11 +29,15 @@ from edgekd.reading import at_home
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import Run, atomic, check_writable
 from edgekd.runtimes.onnx_file import read_model
+from edgekd.runtimes.predictor import judge_file, open_predictor
+from edgekd.runtimes.scores import Scores
 from edgekd.teachers.resolve import check_classes
 from edgekd.teachers.source import ONNX
 
 FORMAT = 1
 """Version of the ONNX metadata."""
+BATCH = 250
+"""Images tested at once."""
 KEPT = 16
 """Images in sample.npz."""
 
@@ -54,19 +58,16 @@ def run(config: Export, report: Reporter) -> Result:
     data = open_data(config, report)
     check_classes(source, data)
     inputs, labels, logits = _reference(network, data, config.samples)
+    described = describe(source, network, manifest)
     with atomic(path) as beside:
-        write_onnx(
-            float_twin(network.backbone),
-            torch.from_numpy(inputs[:2]),
-            beside,
-            config.opset,
-            describe(source, network, manifest),
-        )
+        write_onnx(float_twin(network.backbone), torch.from_numpy(inputs[:2]), beside, config.opset, described)
         parity = compare(beside, inputs, logits)
         failure = check(parity, path, config.tolerance)
         if failure is not None:
             kept = reject(beside, path)
             raise CheckFailed(f"{failure.problem}; kept as {kept.name}", failure.hint)
+        tested = _test(beside, data, report)
+        write_metadata(beside, described | {"top1": tested.top1 if tested.count else None})
     with atomic(sample_of(path)) as beside, beside.open("wb") as stream:
         np.savez(stream, inputs=inputs[:KEPT], logits=logits[:KEPT], labels=labels[:KEPT])
     facts = {
@@ -78,6 +79,8 @@ def run(config: Export, report: Reporter) -> Result:
         "classes": len(network.spec.classes),
         "input": [None, network.spec.channels, network.spec.input_size, network.spec.input_size],
         "parity": asdict(parity),
+        "test": tested.as_dict(),
+        "run_top1": manifest["result"]["test_top1"],
     }
     plain = Result(facts, (_table(facts, path),))
     learnt = LearntGrid(network, config.opset) if network.spec.transforms else None
@@ -120,6 +123,12 @@ def _of_file(config: Export, report: Reporter) -> Result:
     return write_variants(Source(path, read_model(path).record, feed, data, target), config, report)
 
 
+def _test(file: Path, data: ImageData, report: Reporter) -> Scores:
+    """The figures of the file itself, as ONNX Runtime computes it, on the test images."""
+    with report.stage("testing the file", len(data.test), "images") as progress:
+        return judge_file(open_predictor(str(file), None), data.test, BATCH, progress).scores()
+
+
 def _reference(network: Network, data: ImageData, count: int) -> tuple[Any, NDArray[np.int64], NDArray[np.float32]]:
     """Prepared inputs, labels and logits of evenly spread validation images (at least two)."""
     positions = np.linspace(0, len(data.val) - 1, max(2, min(count, len(data.val)))).astype(np.int64)
@@ -148,7 +157,6 @@ def describe(source: Run, network: Network, manifest: dict[str, Any]) -> dict[st
         "std": list(spec.std),
         "params": manifest["params"],
         "macs": manifest["macs"],
-        "top1": manifest["result"]["test_top1"],
         "train_seconds": manifest["result"]["train_seconds"],
         "parents": {
             "run": source.path.name,
@@ -172,6 +180,7 @@ def _table(facts: dict[str, Any], path: Path) -> Table:
             "logits against torch",
             f"off by {parity['max_difference']:.1e} of the largest, at most",
         ),
+        ("test accuracy of the file", f"{facts['test']['top1']:.2%} of {facts['test']['count']:,} images"),
         ("first choice agrees", f"{parity['top1_agreement']:.2%} of {parity['images']} images"),
         ("sample", str(sample_of(path))),
     ]

@@ -21,8 +21,9 @@ from edgekd.runs import data_name
 from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
-from edgekd.training.session import Job, summary, train
+from edgekd.training.session import Job, train
 from edgekd.training.settings import settle, weigh_classes
+from edgekd.training.summary import summary
 from edgekd.training.update import LayerRate
 
 

@@ -4,21 +4,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgekd.config import Data, Evaluate
 from edgekd.declaration import fill_defaults
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
-from edgekd.report import Reporter, Result, Table
+from edgekd.report import Reporter, Result
 from edgekd.runs import Run, same_data
-from edgekd.runtimes.predictor import open_predictor
+from edgekd.runtimes.conclusion import check_target, conclude
+from edgekd.runtimes.predictor import judge_file, open_predictor
 
 
 def run(config: Evaluate, report: Reporter) -> Result:
     """Accuracy of an exported file on shapes or on a folder."""
+    check_target(config.failures)
     config = complete(config)
     return judge(config, open_images(config, report, field_classes(config)), report)
 
@@ -61,19 +61,6 @@ def judge(config: Evaluate, data: ImageData, report: Reporter) -> Result:
             "give the data it was trained on",
         )
     split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
-    labelled = np.flatnonzero(split.targets >= 0)
-    right = 0
-    with report.stage("evaluating", len(labelled), "images") as progress:
-        for start in range(0, len(labelled), config.batch_size):
-            rows = labelled[start : start + config.batch_size]
-            found = answer.logits(split.pixels.gather(split.index[rows])).argmax(1)
-            right += int((found == split.targets[rows]).sum())
-            progress.advance(len(rows))
-    top1 = right / max(len(labelled), 1)
-    facts = {"model": config.model, "data": data.name, "split": config.split, "top1": top1, "count": len(labelled)}
-    rows_shown = [
-        ("model", config.model),
-        ("data", f"{data.name}, {config.split}, {len(labelled):,} images"),
-        ("accuracy", f"{top1:.2%}"),
-    ]
-    return Result(facts, (Table("edgekd evaluate", ("", ""), rows_shown),))
+    with report.stage("evaluating", len(split), "images") as progress:
+        tally = judge_file(answer, split, config.batch_size, progress, keep_failures=config.failures is not None)
+    return conclude(str(config.model), data, tally, config)

@@ -1,6 +1,6 @@
 """`edgekd predict`: from image files to a table of classes, by an ONNX file or whatever else answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.config import Predict
-from edgekd.errors import DataError
+from edgekd.errors import CheckpointError, DataError
 from edgekd.images.canvas import Aspect, BadImage, decode, strict_pillow
 from edgekd.images.decoder import form_of, read
 from edgekd.images.folder import walk
@@ -17,6 +17,8 @@ from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runtimes.predictor import open_predictor
 
 BATCH = 64
+MOST_TOLD = 10
+"""Bad images named on stderr."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +43,53 @@ def run(config: Predict, report: Reporter) -> Result:
 
 
 def predict(predictor: Predictor, config: Predict, report: Reporter) -> Result:
-    """The likeliest classes of every image file.
+    """The likeliest classes of every image file; files that cannot be read are told and left out.
 
-    Raises DataError naming a file that cannot be read.
+    `Result.failure` is DataError when there were such files and they may not be skipped. Raises DataError when a place
+    is not there, CheckpointError when the answers are no numbers.
     """
     files = _files(config.images)
-    top = min(config.top, len(predictor.classes))
     found: list[dict[str, Any]] = []
+    bad: list[dict[str, str]] = []
     with report.stage("predicting", len(files), "images") as progress, strict_pillow():
         for start in range(0, len(files), BATCH):
             part = files[start : start + BATCH]
-            canvases = np.stack([_canvas(path, predictor) for path in part])
-            shares = _softmax(predictor.logits(canvases))
-            for path, row in zip(part, shares, strict=True):
-                order = np.argsort(-row, kind="stable")[:top]
-                best = [{"class": predictor.classes[i], "probability": float(row[i])} for i in order]
-                found.append({"image": str(path), "top": best})
+            canvases = {path: canvas for path in part if (canvas := _canvas(path, predictor, bad)) is not None}
+            found += _answers(canvases, predictor, config) if canvases else []
             progress.advance(len(part))
+    for each in bad[:MOST_TOLD]:
+        report.warn(f"{each['image']}: left out: {each['fault']}")
+    if len(bad) > MOST_TOLD:
+        report.warn(f"{len(bad) - MOST_TOLD} more images were left out (--json names them)")
     rows: list[list[Cell]] = [
         [each["image"], guess["class"], f"{guess['probability']:.2%}"] for each in found for guess in each["top"]
     ]
-    facts = {"model": config.model, "images": found}
-    return Result(facts, (Table("edgekd predict", ("image", "class", "probability"), rows),))
+    facts = {"model": config.model, "images": found, "skipped": bad}
+    tables = (Table("edgekd predict", ("image", "class", "probability"), rows),) if rows else ()
+    return Result(facts, tables, failure=None if config.skip_bad_images else _failure(bad, len(files)))
+
+
+def _failure(bad: Sequence[dict[str, str]], files: int) -> DataError | None:
+    if not bad:
+        return None
+    more = f" (and {len(bad) - 1} more of {files} images)" if len(bad) > 1 else ""
+    problem = f"{bad[0]['image']}: cannot be used ({bad[0]['fault']}){more}"
+    return DataError(problem, "mend or remove it; --skip-bad-images ends with 0 all the same")
+
+
+def _answers(
+    canvases: Mapping[Path, NDArray[np.uint8]], predictor: Predictor, config: Predict
+) -> Iterator[dict[str, Any]]:
+    """The likeliest classes of each image."""
+    logits = predictor.logits(np.stack(list(canvases.values())))
+    if not np.isfinite(logits).all():
+        raise CheckpointError(
+            f"{config.model}: its answers are no finite numbers", "its weights are damaged: train or export it again"
+        )
+    for path, row in zip(canvases, _softmax(logits), strict=True):
+        order = np.argsort(-row, kind="stable")[: min(config.top, len(predictor.classes))]
+        best = [{"class": predictor.classes[i], "probability": float(row[i])} for i in order]
+        yield {"image": str(path), "top": best}
 
 
 def _files(given: Sequence[Path]) -> list[Path]:
@@ -79,12 +106,14 @@ def _files(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _canvas(path: Path, predictor: Predictor) -> NDArray[np.uint8]:
+def _canvas(path: Path, predictor: Predictor, bad: list[dict[str, str]]) -> NDArray[np.uint8] | None:
+    """The file as a canvas; None, and an entry in `bad`, where it is no image that can be read."""
     try:
         content = read(str(path))
         return decode(content, predictor.canvas, predictor.channels, predictor.aspect, predictor.grey_bits)
-    except BadImage as error:
-        raise DataError(f"{path}: cannot be used ({error})", "mend it or leave it out") from error
+    except (BadImage, DataError, OSError) as error:
+        bad.append({"image": str(path), "fault": str(error).removeprefix(f"{path}: ")})
+        return None
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

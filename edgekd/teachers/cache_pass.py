@@ -96,9 +96,16 @@ def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Re
     mine = set(shards[rank::world])
     if ranks.is_first and views > max(plan.first_views, views_asked(folder)):
         append_line(folder / "log.jsonl", {"views": views})
+    is_new = network is not None
     network = network or teacher.network(config).to(device_of(config)).eval()
     work = _Work(folder, plan, tuple(shard for shard in todo if shard in mine))
-    _write(work, network, data, config, report)
+    try:
+        _write(work, network, data, config, report)
+    except CheckpointError:
+        if is_new and world == 1:
+            # a cache of this teacher can never be whole
+            clear(folder)
+        raise
     ranks.wait()
     left = missing_shards(folder, shards)
     if left:

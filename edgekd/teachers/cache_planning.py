@@ -1,5 +1,6 @@
 """What a new cache will hold and cost: number format by measurement, views within reason, room on the disk."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edgekd.config import CacheLogits
 from edgekd.data.batch import Batch
 from edgekd.data.loader import view_in_order
 from edgekd.data.view_options import settle_views, view_recipe
-from edgekd.errors import CacheError
+from edgekd.errors import CacheError, CheckpointError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.network import Network
 from edgekd.models.observer import Taps
@@ -55,7 +56,12 @@ def new_plan(
     with Taps(network, config.columns) as taps:
         form = choose_format(config, network, first, step, report)
         threads = config.threads or choose_threads(form, network, first, step, report)
-        seconds = measure_step(form, network, trial_batch(network, first, step), step).seconds_per_image
+        trial = measure_step(form, network, trial_batch(network, first, step), step)
+    if not math.isfinite(trial.loss):
+        raise CheckpointError(
+            f"the teacher {teacher.name} answers with values that are no finite numbers",
+            "its weights are damaged, or its training diverged: train or fetch it again",
+        )
     described = describe_data(data)
     classes = len(data.classes)
     store = config.store or default_store(classes)
@@ -80,7 +86,7 @@ def new_plan(
         extras=shapes,
         topk_error=errors,
     )
-    return plan, seconds
+    return plan, trial.seconds_per_image
 
 
 def _topk_errors(network: Network, data: ImageData, topk: int, form: Format) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """A distillation's teacher made ready: live, from its cache (written first where it is missing), or from caches."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -32,13 +33,14 @@ from edgekd.teachers.wanted import Wanted, samples_in, wanted_for
 
 @dataclass(frozen=True)
 class Taught:
-    """A teacher ready to be asked, the data it belongs to, and the options completed by both."""
+    """A teacher ready to be asked, the data it belongs to, the options completed by both; seconds of checking."""
 
     teacher: Teacher
     data: ImageData
     config: Distill
     parents: dict[str, Any]
     views: int | None
+    checking: float = 0.0
 
 
 def make_ready(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
@@ -114,8 +116,7 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
             report.warn(warning)
         tell_other_views(cache.folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
     taught = _cached(caches, list(named.values()), known_images(first, data), config, method)
-    _check_shards(caches, taught.views or 1, report)
-    return taught
+    return replace(taught, checking=_check_shards(caches, taught.views or 1, report))
 
 
 def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
@@ -145,8 +146,7 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     filled = fill(teacher, data, CacheLogits(**given | _place(config, wanted, kept, teacher)), report, purpose)
     cache = open_cache(filled.folder)
     taught = _cached([cache], [1.0], filled.data, config, method)
-    _check_shards([cache], taught.views or 1, report)
-    return taught
+    return replace(taught, checking=_check_shards([cache], taught.views or 1, report))
 
 
 def _place(config: Distill, wanted: Wanted, kept: Path | None, teacher: KnownTeacher) -> dict[str, Any]:
@@ -159,12 +159,14 @@ def _place(config: Distill, wanted: Wanted, kept: Path | None, teacher: KnownTea
     return {"name": f"{teacher.name}-{slug(config.method)}", "columns": columns}
 
 
-def _check_shards(caches: Sequence[LogitCache], views: int, report: Reporter) -> None:
-    """Read all that will be used against its checksums, now rather than in the middle of the training."""
+def _check_shards(caches: Sequence[LogitCache], views: int, report: Reporter) -> float:
+    """Read all that will be used against its checksums, now rather than in the middle of the training; the seconds."""
+    began = time.monotonic()
     for cache in caches:
         with report.stage(f"checking {cache.folder}", cache.rows * views, "rows") as bar:
             for shard in cache.check(views):
                 bar.advance(len(shard))
+    return time.monotonic() - began
 
 
 def _refuse_itself(teacher: Path, place: Run) -> None:

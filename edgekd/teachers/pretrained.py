@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgekd import config as options
 from edgekd.compute.allocator import peak_rss_mb
-from edgekd.compute.evaluate import evaluate
+from edgekd.compute.evaluate import judge, result_of
 from edgekd.compute.formats import Format, device_of
 from edgekd.data.loader import in_order
 from edgekd.declaration import as_dict
@@ -57,11 +57,10 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         report.note(f"{found.origin}: other classes than {data.name}, so a head is fitted to its features")
         fit_head(network, data, report)
     run = _free_run(config.runs / f"{slug(name)}-{data.name}")
-    val, test = (evaluate(network, split, BATCH, form) for split in (data.val, data.test))
+    val, test = (judge(network, split, BATCH).scores() for split in (data.val, data.test))
     with atomic(run.weights) as beside:
         save_weights(network, beside)
-    result: dict[str, Any] = {"val_top1": val.top1, "test_top1": test.top1, "test_loss": test.loss}
-    result |= {"test_images": test.count, "best_epoch": 0, "steps": 0, "images_per_second": 0.0}
+    result = result_of(val, test) | {"best_epoch": 0, "steps": 0, "images_per_second": 0.0}
     result |= {"train_seconds": round(time.perf_counter() - started, 2), "peak_rss_mb": peak_rss_mb()}
     run.update(
         command="adopt",

@@ -27,6 +27,7 @@ from edgekd.reading import read_lines
 from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, rewrite_lines
 from edgekd.training.checksums import check_summed, summed
+from edgekd.training.pace import Course, Pace
 from edgekd.training.update import LOSS, Update
 
 SECONDS_BETWEEN_SAVES = 300.0
@@ -75,6 +76,7 @@ class Keeper:
         self.record = Record()
         self.ranks = everyone()
         self.report: Reporter = Silent()
+        self.course = Course(Pace(steps_per_epoch), (config.batch_size or 1, len(val), len(val)))
         self.is_finished = False
         self._sums: dict[str, Tensor] = {}
         self._signal = 0
@@ -82,7 +84,7 @@ class Keeper:
         self._saved_step: int | None = None
         self._progress: Progress | None = None
         self._total = 0
-        self._marks = dict.fromkeys(("started", "saved", "reported", "epoch"), time.monotonic())
+        self._marks = dict.fromkeys(("started", "saved", "reported", "epoch", "step"), time.monotonic())
         self._images_in_epoch = 0
 
     @property
@@ -132,6 +134,7 @@ class Keeper:
 
         Raises Interrupted after a signal, once the state is saved.
         """
+        self.course.stepped(time.monotonic() - self._marks["step"], self.record.step / max(self._total, 1))
         self.record.step += 1
         self.record.images += images
         self._images_in_epoch += images
@@ -145,12 +148,15 @@ class Keeper:
         now = time.monotonic()
         if now - self._marks["reported"] > SECONDS_BETWEEN_REPORTS and self._progress is not None:
             self._progress.show(loss=float(losses[LOSS]), best=max(self.record.best_top1, 0))
+            if (left := self.course.left(self._total, self.record.step)) is not None:
+                self._progress.expect(left)
             self._marks["reported"] = now
         number, is_due = self._agreed(self._signal, now - self._marks["saved"] > SECONDS_BETWEEN_SAVES)
         if number and not is_last:
             self._interrupt(number)
         if is_due:
             self.save()
+        self._marks["step"] = time.monotonic()
 
     def _agreed(self, number: int, is_due: bool) -> tuple[int, bool]:
         """The signal to obey and whether to save: this process's own, or what all ranks wished one step ago."""
@@ -183,8 +189,10 @@ class Keeper:
         return True
 
     def _end_epoch(self) -> None:
-        training_seconds = time.monotonic() - self._marks["epoch"]
+        began = time.monotonic()
+        training_seconds = began - self._marks["epoch"]
         score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
+        self.course.validated(time.monotonic() - began)
         steps = max(1, (self.record.step - 1) % self.steps_per_epoch + 1)
         epoch = -(-self.record.step // self.steps_per_epoch)
         if not math.isfinite(score.loss):
@@ -201,7 +209,7 @@ class Keeper:
         row |= {"images_per_second": self._images_in_epoch / max(training_seconds, 1e-9)}
         if self.ranks.is_first:
             append_line(self.run.metrics, row)
-        self.report.epoch(row)
+        self.report.epoch(row | {"epochs": -(-self._total // self.steps_per_epoch)})
         self._sums, self._images_in_epoch = {}, 0
         self.is_finished = self.config.patience is not None and self.record.epochs_since_best >= self.config.patience
         self.save()

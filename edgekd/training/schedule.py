@@ -26,14 +26,6 @@ def size_share(progress: float, first: float) -> float:
     return first + (1 - first) * grown
 
 
-def work_share(first: float) -> float:
-    """Operations of a whole training that begins with the share `first`, of those at full size."""
-    starts = (0.0, *(until for until, _ in GROWTH))
-    return sum(
-        (until - start) * size_share(start, first) ** 2 for start, (until, _) in zip(starts, GROWTH, strict=False)
-    )
-
-
 def seconds_of(limit: str) -> float:
     """`90s`, `30m`, `2h` or plain seconds as seconds; raises UsageError for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", limit.strip())

@@ -1,21 +1,22 @@
 """One training from settled options to a finished run folder: the part all training commands share."""
 
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.distributed import RankLost, Ranks, everyone
-from edgekd.compute.evaluate import evaluate_together
+from edgekd.compute.evaluate import judge_together, result_of
 from edgekd.compute.formats import device_of
 from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import ORDER, Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.declaration import as_dict
-from edgekd.errors import CheckpointError, DataError, Interrupted, UsageError
+from edgekd.errors import CheckpointError, DataError, EdgekdError, Interrupted, UsageError
 from edgekd.images.balance import tell_classes
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.cost import macs, parameters
@@ -23,7 +24,7 @@ from edgekd.models.network import Network
 from edgekd.models.weights import restore_weights
 from edgekd.objectives.objective import Objective
 from edgekd.ranks import own_cores
-from edgekd.report import Reporter, Result, Table
+from edgekd.report import Reporter, Result
 from edgekd.runs import Run, clear, environment, file_sum
 from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
@@ -31,7 +32,9 @@ from edgekd.training.engine import engine_of
 from edgekd.training.keeper import Keeper
 from edgekd.training.loop import fit
 from edgekd.training.mirrored import tell_turned
-from edgekd.training.settings import format_of, settle_format, settle_time, total_steps
+from edgekd.training.pace import Course, Pace, measure_pace, settle_time
+from edgekd.training.settings import format_of, settle_format, total_steps
+from edgekd.training.summary import summary
 from edgekd.training.update import UPDATES, LayerRate, Update, make_optimizer
 
 
@@ -41,7 +44,7 @@ class Job:
 
     `config` is settled, `given` what the user asked for; `parents` name the artifacts it came from; `views` is how
     many views a cached teacher saw; `start_counts` lets the starting weights be the best epoch, number 0; `update` says
-    how several networks step (UPDATES).
+    how several networks step (UPDATES); `spent`: seconds that went into checking caches.
     """
 
     command: str
@@ -53,6 +56,7 @@ class Job:
     views: int | None = None
     start_counts: bool = False
     update: str = "simultaneous"
+    spent: float = 0.0
 
 
 def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter) -> Result:
@@ -70,7 +74,7 @@ def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: R
 
 
 def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter, held: ExitStack) -> Result:
-    ranks = everyone()
+    ranks, began = everyone(), time.monotonic()
     job, is_begun = _agree(job, ranks)
     device = device_of(job.config)
     objective.to(device)
@@ -82,38 +86,55 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
     check_pieces(objective, first, job.config, ranks.world)
 
-    def settled() -> Training:
+    def settled() -> tuple[Training, Pace]:
         formed = settle_format(job.config, objective, first, report)
-        return settle_time(formed, objective, first, batches, len(job.data.val), report)
+        pace = measure_pace(formed, objective, first, batches, (len(job.data.val), len(job.data.test)))
+        return settle_time(formed, pace, job.spent + time.monotonic() - began, report), pace
 
-    config = ranks.from_first(settled)
+    config, pace = ranks.from_first(settled)
     config = replace(config, threads=job.config.threads or config.threads)
     job = replace(job, config=config)
     update = _update(job, objective, layers, first, report)
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = report
+    keeper.course = Course(pace, (batches.images_per_step, len(job.data.val), len(job.data.test)))
+    if config.label_smoothing:
+        report.note(f"ce: with label smoothing {config.label_smoothing:g}, so it stays above 0; val loss is without")
     _start(job, update.kept, keeper, is_begun)
     if ranks.is_first and not is_begun:
         held.enter_context(holding(job.run))
     if job.start_counts and keeper.step == 0:
         keeper.judge_start()
-    try:
+    with _noting_the_end(job.run, keeper):
         fit(batches, update, keeper, total_steps(config, batches.steps_per_epoch))
         return _finish(job, update.kept, keeper)
+
+
+@contextmanager
+def _noting_the_end(run: Run, keeper: Keeper) -> Iterator[None]:
+    """Have the manifest say how a training ended that did not finish; raises Interrupted, RankLost and what else."""
+    ranks = keeper.ranks
+    try:
+        yield
     except RankLost as error:
-        _note_interruption(job.run, ranks)
+        _note_end(run, ranks)
         raise keeper.lost() from error
     except Interrupted:
-        _note_interruption(job.run, ranks)
+        _note_end(run, ranks)
         ranks.wait()
         raise
     except KeyboardInterrupt as error:
-        _note_interruption(job.run, ranks)
+        _note_end(run, ranks)
         raise Interrupted(
-            f"interrupted at step {keeper.step}; what was saved before is in {job.run.path}",
+            f"interrupted at step {keeper.step}; what was saved before is in {run.path}",
             "the same command with --resume goes on",
             error.args[0] if error.args else signal.SIGINT,
         ) from error
+    except Exception:
+        # what happened is told by whoever catches it; a full disk may not even take this
+        with suppress(EdgekdError):
+            _note_end(run, ranks, "failed")
+        raise
 
 
 def _update(job: Job, objective: Objective, layers: Sequence[LayerRate], first: Batch, report: Reporter) -> Update:
@@ -125,9 +146,9 @@ def _update(job: Job, objective: Objective, layers: Sequence[LayerRate], first: 
     return kind(objective, optimizer, job.config, form, engine)
 
 
-def _note_interruption(run: Run, ranks: Ranks) -> None:
+def _note_end(run: Run, ranks: Ranks, status: str = "interrupted") -> None:
     if ranks.is_first:
-        run.update(status="interrupted")
+        run.update(status=status)
 
 
 def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
@@ -234,59 +255,32 @@ def _sums(parents: Any) -> list[Any]:  # noqa: ANN401
 def _finish(job: Job, networks: Mapping[str, Network], keeper: Keeper) -> Result:
     ranks = keeper.ranks
     keeper.save()
-    scores = {name: _test(job, name, network, keeper.report) for name, network in networks.items()}
+    figures = {name: _test(job, name, network, keeper.report) for name, network in networks.items()}
     if not ranks.is_first:
         return Result({})
     record = keeper.record
-    result = {
-        **scores[""],
-        "val_top1": record.best_top1,
+    result = figures[""] | {
         "best_epoch": record.best_epoch,
         "steps": record.step,
         "train_seconds": round(record.seconds, 2),
         "images_per_second": round(record.images / max(record.seconds, 1e-9), 1),
         "peak_rss_mb": peak_rss_mb(),
     }
-    for name, score in scores.items():
+    for name, score in figures.items():
         place = job.run.part(name)
         place.update(status="finished", result=result | score, weights_sha256=file_sum(place.weights))
     return summary(job.run)
 
 
 def _test(job: Job, name: str, network: Network, report: Reporter) -> dict[str, Any]:
-    """What the test images say of the weights that were kept."""
+    """The figures of the weights that were kept."""
     ranks = everyone()
     if ranks.is_first:
         restore_weights(network, job.run.part(name).weights)
     ranks.share(network.parameters())
     if ranks.is_first and job.config.flip == "on":
         tell_turned(network, job.data, job.config.batch_size or 250, format_of(job.config), report)
-    score = evaluate_together(network, job.data.test, job.config.batch_size or 250, format_of(job.config))
-    return {"test_top1": score.top1, "test_loss": score.loss, "test_images": score.count}
-
-
-def summary(run: Run) -> Result:
-    """The closing table and JSON object of a finished run."""
-    manifest = run.manifest()
-    result = manifest["result"]
-    data = {
-        "run": str(run.path),
-        "command": manifest["command"],
-        "model": manifest["model"]["name"],
-        "data": manifest["data"]["name"],
-        "params": manifest["params"],
-        "macs": manifest["macs"],
-        "parents": manifest["parents"],
-        **result,
-    }
-    rows = [
-        ("model", data["model"]),
-        ("data", data["data"]),
-        ("parameters", data["params"]),
-        ("multiply-adds per image", data["macs"]),
-        ("test accuracy", f"{result['test_top1']:.2%} of {result['test_images']:,} images"),
-        ("validation accuracy", f"{result['val_top1']:.2%} (epoch {result['best_epoch']}, chosen by it)"),
-        ("training", f"{result['train_seconds']:.0f} s, {result['images_per_second']:,.0f} images/s"),
-        ("run", str(run.path)),
-    ]
-    return Result(data, (Table(f"edgekd {manifest['command']}", ("", ""), rows),))
+    splits = (job.data.val, job.data.test)
+    with report.stage("testing", sum(map(len, splits)) // ranks.world, "images") as progress:
+        val, test = (judge_together(network, each, job.config.batch_size or 250, progress) for each in splits)
+    return result_of(val, test)

@@ -1,6 +1,5 @@
 """From the options given to the ones really used: model defaults, cache's views, measured format, time limit."""
 
-import time
 from dataclasses import replace
 from typing import TypeVar
 
@@ -8,21 +7,15 @@ import torch
 from torch import Tensor
 
 from edgekd.compute.choosing import choose_format, choose_threads
-from edgekd.compute.formats import Format, Step, measure_step, trial_batch
+from edgekd.compute.formats import Format, Step
 from edgekd.config import Fit, Machine, Training
 from edgekd.data.batch import Batch
-from edgekd.data.loader import Batches
 from edgekd.data.view_options import resolve_views
 from edgekd.images.balance import balanced_weights
 from edgekd.images.imageset import ImageData
 from edgekd.models.defaults import Recipe
 from edgekd.objectives.objective import Objective, weighted_sum
 from edgekd.report import Reporter
-from edgekd.training.schedule import seconds_of, work_share
-
-MARGIN = 1.1
-"""By how much a time limit's steps may be slower than in the trial."""
-BATCHES_TIMED = 2
 
 Config = TypeVar("Config", bound=Training)
 
@@ -61,42 +54,6 @@ def settle_format(config: Config, objective: Objective, batch: Batch, report: Re
     form = choose_format(config, objective, batch, step, report)
     threads = config.threads or choose_threads(form, objective, batch, step, report)
     return replace(config, precision=form.precision, memory_format=form.memory_format, threads=threads)
-
-
-def settle_time(
-    config: Config, objective: Objective, batch: Batch, batches: Batches, val_images: int, report: Reporter
-) -> Config:
-    """Turn a time limit into the number of steps of `config.steps`, by timing steps and the making of batches.
-
-    `batch` is what a step computes at a time, on its device.
-    """
-    if config.time_limit is None or config.steps is not None:
-        return config
-    step = training_step(objective)
-    per_image = measure_step(format_of(config), objective, trial_batch(objective, batch, step), step).seconds_per_image
-    learning = per_image * -(-batches.images_per_step // batches.world) * work_share(config.progressive or 1.0)
-    making = _seconds_per_batch(batches)
-    # on a CPU both want the same cores
-    seconds = max(learning, making) if batch.canvas.is_cuda else learning + making
-    # a forward pass is a third of a step's work
-    per_val_image = per_image / 3 + making * batches.world / batches.images_per_step
-    validating = per_val_image * val_images / batches.world
-    # the last epoch is validated whether or not it is whole
-    left = seconds_of(config.time_limit) / MARGIN - validating
-    seconds += validating / batches.steps_per_epoch
-    steps = max(1, int(left / seconds))
-    report.note(f"time limit {config.time_limit}: at most {steps} steps of {seconds * 1000:.0f} ms")
-    return replace(config, steps=steps)
-
-
-def _seconds_per_batch(batches: Batches) -> float:
-    # of the second epoch: the first may show the plain view, which costs less
-    coming = batches.starting_at(batches.steps_per_epoch)
-    next(coming)
-    started = time.perf_counter()
-    for _ in range(BATCHES_TIMED):
-        next(coming)
-    return (time.perf_counter() - started) / BATCHES_TIMED
 
 
 def format_of(config: Machine) -> Format:

@@ -123,7 +123,8 @@ def test_a_trial_leaves_the_threads_as_they_were(network: Network, batch: Batch)
 
     torch.set_num_threads(3)
     choose_format(Machine(precision="fp32"), network, batch, step, Silent())
-    assert torch.get_num_threads() == 3 and set(counts) == {1}
+    first_look = counts.count(3)
+    assert torch.get_num_threads() == 3 and set(counts[:first_look]) == {3} and set(counts[first_look:]) == {1}
     torch.set_num_threads(before)
 
 

@@ -1,5 +1,6 @@
 """`edgekd cache ls|info|status|rm`."""
 
+import math
 import shlex
 import shutil
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from edgekd.cache.listing import read_listing, read_parts
 from edgekd.cache.plan import read_plan
 from edgekd.cache.state import read_state
-from edgekd.runs import append_line, write_json
+from edgekd.runs import Run, append_line, file_sum, write_json
 
 NAME = "custom-student-pictures"
 SMALL = ("--views", 2, "--batch-size", 1, "--threads", 1, "--precision", "fp32", "--memory-format", "channels-last")
@@ -170,3 +173,48 @@ def test_imported_logits_are_a_cache_like_others(cli: Any, copy: Path, folder: P
     assert status["state"] == "1 of 1 shards, not closed yet"
     (command,) = status["commands"]
     assert cli(*shlex.split(command)[1:]).code == 0 and read_state(copy / "cache" / "far").is_finished
+
+
+def spoil(run: Run, value: float) -> None:
+    state = load_file(run.weights)
+    name = list(state)[-1]
+    state[name] = torch.full_like(state[name], value)
+    save_file(state, run.weights)
+    run.update(weights_sha256=file_sum(run.weights))
+
+
+@pytest.mark.parametrize("form", [(), ("--precision", "fp32", "--memory-format", "channels-last")])
+@pytest.mark.parametrize("command", ["cache-logits", "distill"])
+def test_a_teacher_of_nans_begins_no_cache(
+    cli: Any, copy: Path, monkeypatch: pytest.MonkeyPatch, form: tuple[str, ...], command: str
+) -> None:
+    monkeypatch.chdir(copy)
+    spoil(Run(copy / "runs" / NAME), math.nan)
+    runs = sorted(path.name for path in (copy / "runs").iterdir())
+    named = ("--caches", "fresh", "--name", "new")
+    called = cli(command, "--teacher", NAME, "--threads", 1, *form, *named)
+    assert called.code == 3 and ("no finite numbers" in called.err or "hold no numbers" in called.err), called.err
+    assert not list((copy / "fresh").glob("*"))
+    assert sorted(path.name for path in (copy / "runs").iterdir()) == runs
+
+
+def test_a_teacher_of_nans_leaves_the_cache_that_it_should_replace(
+    cli: Any, copy: Path, monkeypatch: pytest.MonkeyPatch, files: Any
+) -> None:
+    monkeypatch.chdir(copy)
+    place = next((copy / "cache").iterdir())
+    before = files(place)
+    spoil(Run(copy / "runs" / NAME), math.nan)
+    called = cli("cache-logits", "--teacher", NAME, "--name", place.name, "--overwrite", "--threads", 1, "--quiet")
+    assert called.code == 3 and files(place) == before
+
+
+def test_a_teacher_that_fails_on_some_images_leaves_no_begun_cache(
+    cli: Any, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its logits are numbers, but too large for float16."""
+    monkeypatch.chdir(copy)
+    spoil(Run(copy / "runs" / NAME), 1e6)
+    called = cli("cache-logits", "--teacher", NAME, "--name", "large", "--threads", 1, "--store", "fp16")
+    assert called.code == 3 and "not finite as torch.float16" in called.err
+    assert not (copy / "cache" / "large").exists()

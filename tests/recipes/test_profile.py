@@ -91,3 +91,17 @@ def test_wrong_options_are_refused_before_measuring(
 ) -> None:
     with pytest.raises(error):
         profile(**options)
+
+
+def test_answers_that_are_no_numbers_fail_without_any_limit(tmp_path: Path) -> None:
+    """The logarithm of made-up inputs, half of which are negative."""
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])
+    graph = helper.make_graph([helper.make_node("Log", ["x"], ["y"])], "g", [given], [out])
+    path = tmp_path / "log.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    found = run(Profile(models=(str(path),), warmup=0.02, duration=0.1, max_latency_ms=60_000), Silent())
+    assert isinstance(found.failure, CheckFailed) and found.data["passed"] is False
+    assert found.failure.problem == "log: answers with values that are no finite numbers (y)"
+    assert found.lines[-1] == "FAIL log: answers with values that are no finite numbers"
+    assert run(Profile(models=(str(path),), warmup=0.02, duration=0.1), Silent()).failure is not None

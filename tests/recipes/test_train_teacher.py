@@ -151,7 +151,7 @@ def test_interrupted_in_the_closing_evaluation_and_finished_by_resume(
 
     options = ("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick, "--name", "late")
     with monkeypatch.context() as patch:
-        patch.setattr("edgekd.training.session.evaluate_together", interrupted)
+        patch.setattr("edgekd.training.session.judge_together", interrupted)
         called = cli(*options)
     manifest = json.loads((tmp_path / "runs" / "late" / "manifest.json").read_text())
     assert called.code == 143 and "what was saved before" in called.err and manifest["status"] == "interrupted"

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +9,7 @@ from edgekd.compute.formats import Format
 from edgekd.data.batch import Batch
 from edgekd.models.network import Network
 from edgekd.objectives.supervised import Supervised
-from edgekd.training.schedule import size_share, work_share
+from edgekd.training.schedule import size_share
 from edgekd.training.update import LayerRate, Update, make_optimizer
 from tests.training.test_update import SETTLED
 
@@ -19,12 +18,6 @@ def test_images_grow_from_the_first_share_to_the_whole() -> None:
     shares = [size_share(step / 100, 0.5) for step in range(101)]
     assert shares == sorted(shares)
     assert (shares[0], shares[50], shares[100]) == (0.5, 0.75, 1.0)
-
-
-@pytest.mark.parametrize("first", [0.25, 0.5, 1.0])
-def test_the_work_is_that_of_the_sizes_shown(first: float) -> None:
-    steps = [size_share((step + 0.5) / 1000, first) ** 2 for step in range(1000)]
-    assert work_share(first) == pytest.approx(sum(steps) / 1000, rel=1e-3)
 
 
 def test_the_network_sees_them_in_training_only(network: Network, batch: Batch) -> None:

@@ -1,24 +1,16 @@
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from edgekd.config import CacheLogits, Distill, Finetune, TrainTeacher, Views
-from edgekd.data.loader import Batches
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.declaration import as_dict, from_dict
 from edgekd.errors import UsageError
-from edgekd.images.imageset import Split
 from edgekd.images.views.recipe import ViewRecipe
 from edgekd.models.defaults import RATES, recipe_for
-from edgekd.models.network import Network
-from edgekd.objectives.supervised import Supervised
-from edgekd.report import Silent
-from edgekd.training.settings import settle, settle_time
-from tests.training.conftest import Pictures
+from edgekd.training.settings import settle
 
 ALL: dict[str, Any] = {
     "resized_crop": 0.35,
@@ -94,17 +86,3 @@ def test_shifts_are_the_recipes_unless_given() -> None:
     assert settle(TrainTeacher(), recipe, 1000).crop == recipe.crop == 0.0625
     assert settle(TrainTeacher(crop=0.25), recipe, 1000).crop == 0.25
     assert settle(TrainTeacher(resized_crop=0.5), recipe, 1000).crop == 0
-
-
-class Slow(Pictures):
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        time.sleep(0.05)
-        return super().gather(rows)
-
-
-def test_a_time_limit_counts_the_making_of_batches(network: Network, split: Split) -> None:
-    slow = Split(Slow(split.targets), split.index, split.targets)
-    batches = Batches(slow, ViewRecipe(0.125, True, 0), 8, seed=0)
-    config = TrainTeacher(time_limit="1s", precision="fp32", memory_format="channels-last", progressive=1.0)
-    batch = next(batches.starting_at(0))
-    assert 1 <= (settle_time(config, Supervised(network), batch, batches, 0, Silent()).steps or 0) <= 100

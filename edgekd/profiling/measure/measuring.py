@@ -112,6 +112,7 @@ class _Trial:
                 "inputs": self.opened["inputs"],
                 "input_source": self.opened["source"],
                 "different_inputs": self.opened["feeds"],
+                "not_finite": self.opened["not_finite"],
                 "warmup_runs": self.warmed["runs"],
                 "runs": len(times_ms),
                 "seconds": sum(times_ms) / 1e3,

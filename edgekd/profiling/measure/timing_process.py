@@ -31,8 +31,13 @@ class Worker:
         self.path = path
         self.feeds, source = make_feeds(self.session, batch, Path(sample) if sample else None, path)
         begin = perf_counter_ns()
-        self._first()
+        outputs = self._answer(self.feeds[0])
         first = perf_counter_ns() - begin
+        named = [each.name for each in self.session.get_outputs()]
+        others = (self._answer(feed) for feed in self.feeds[1:])
+        bad = {
+            name for each in (outputs, *others) for name, value in zip(named, each, strict=True) if not _finite(value)
+        }
         self.opened = {
             "load_ms": load / 1e6,
             "first_ms": first / 1e6,
@@ -40,18 +45,20 @@ class Worker:
             "inputs": [_described(name, value) for name, value in self.feeds[0].items()],
             "feeds": len(self.feeds),
             "source": source,
+            "not_finite": sorted(bad),
             "versions": {"onnxruntime": onnxruntime.__version__, "numpy": numpy.__version__},
         }
 
-    def _first(self) -> None:
+    def _answer(self, feed: Feed) -> list[Any]:
         try:
-            self.session.run(None, self.feeds[0])
+            outputs: list[Any] = self.session.run(None, feed)
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in self.feeds[0].items())
+            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in feed.items())
             raise CheckpointError(
                 f"{self.path}: it does not run on {shapes} ({plain_words(error)})",
                 "export it with fixed input sizes that fit together",
             ) from error
+        return outputs
 
     def measure(self, seconds: float, runs: int, times: str | None) -> dict[str, Any]:
         """Run for `seconds` and `runs`; the ns of each run are appended to the file `times`."""
@@ -72,6 +79,12 @@ def turns(run: Callable[..., object], feeds: list[Feed]) -> Callable[[int], obje
     """`run` on one feed after the other."""
     count = len(feeds)
     return lambda index: run(None, feeds[index % count])
+
+
+def _finite(value: Any) -> bool:  # noqa: ANN401
+    """Whether an output holds numbers only; texts, maps and whole numbers always do."""
+    is_float = isinstance(value, numpy.ndarray) and value.dtype.kind == "f"
+    return not is_float or bool(numpy.isfinite(value).all())
 
 
 def _described(name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401

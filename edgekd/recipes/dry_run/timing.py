@@ -30,7 +30,8 @@ from edgekd.report import Reporter
 from edgekd.teachers.cache_planning import TOPK, new_plan
 from edgekd.teachers.source import KnownTeacher
 from edgekd.teachers.wanted import is_content_with_logits, samples_in
-from edgekd.training.settings import format_of, settle_format, settle_time, training_step
+from edgekd.training.pace import measure_pace, settle_time
+from edgekd.training.settings import format_of, settle_format, training_step
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 WARM_UP = 2
@@ -94,7 +95,9 @@ def rehearse_student(
     objective = Distillation(student, teacher, method, config.alpha, LabelLoss(smoothing)).to(device_of(config))
     first = next(training_batches(scene, config)).pieces(config.accumulate)[0].to(student.offset.device)
     config = settle_format(config, objective, first, report)
-    config = settle_time(config, objective, first, _batches(scene, config), len(scene.data.val), report)
+    images = (len(scene.data.val), len(scene.data.test))
+    pace_of_all = measure_pace(config, objective, first, _batches(scene, config), images)
+    config = settle_time(config, pace_of_all, 0.0, report)
     cached = _training_pace(objective, scene, config)
     plain = _training_pace(Supervised(student, smoothing), scene, config)
     form, validation = format_of(config), in_order(scene.data.val, config.batch_size or 1)
