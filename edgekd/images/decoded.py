@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,11 +91,11 @@ def load_copy(folder: Path, form: Form) -> Copy | None:
         stamps = tuple(map(Stamp, paths, *(found[name] for name in ("sizes", "mtimes", "ctimes", "inodes"))))
         examined = tuple(map(Examined, found["digests"], found["faults"]))
         canvases = np.load(folder / found["canvases"], mmap_mode="r") if found["canvases"] else None
-    except (BadInput, KeyError, TypeError, ValueError, OSError):
+    except (BadInput, KeyError, TypeError, ValueError, AttributeError, OverflowError, EOFError, OSError):
         return None
     if len(examined) != len(stamps):
         return None
-    if canvases is not None and canvases.shape != (len(stamps), form.side, form.side, form.channels):
+    if canvases is not None and not is_array(canvases, (len(stamps), form.side, form.side, form.channels)):
         return None
     touch(folder)
     return Copy(stamps, examined, canvases)
@@ -126,6 +126,11 @@ def renew_copy(folder: Path, old: Copy | None, stamps: Sequence[Stamp], form: Fo
     write_array(folder / f"canvases-{names}.npy", shape, fill)
     save_listing(folder, Copy((*kept, *fresh), tuple(examined), None), f"canvases-{names}.npy")
     return load_copy(folder, form)
+
+
+def is_array(found: Any, shape: tuple[int, ...]) -> bool:  # noqa: ANN401
+    """Whether what was read from a .npy file is bytes of this shape."""
+    return isinstance(found, np.ndarray) and found.shape == shape and found.dtype == np.uint8
 
 
 def write_array(path: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], None]) -> None:

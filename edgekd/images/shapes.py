@@ -11,7 +11,7 @@ from edgekd.config import Data
 from edgekd.errors import DataError
 from edgekd.images import shape_drawing as scenes
 from edgekd.images.assembly import Part, Source
-from edgekd.images.decoded import write_array
+from edgekd.images.decoded import is_array, write_array
 from edgekd.images.decoder import Form, threads
 from edgekd.images.partition import limit
 from edgekd.images.pixels import Array
@@ -62,7 +62,9 @@ def _kept(form: Form, index: Mapping[str, Index], budget_gb: float, report: Repo
     touch(path.parent)
     try:
         mapped: Canvases = np.load(path, mmap_mode="r")
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError, OverflowError):
+        return _drawn(form, index, report)
+    if not is_array(mapped, _shape(form, index)):
         return _drawn(form, index, report)
     return np.array(mapped) if fits_memory(size) else mapped
 

@@ -24,6 +24,7 @@ from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.mutual import Mutual, pairs_of
 from edgekd.objectives.objective import Objective
 from edgekd.objectives.supervised import LabelLoss
+from edgekd.reading import at_home
 from edgekd.recipes.dry_run.estimate import dry_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
@@ -88,7 +89,7 @@ def run(config: Distill, report: Reporter) -> Result:
 def _with_place_of_method(config: Distill) -> Distill:
     """A method file is known by its whole path, so that the run can be resumed from elsewhere."""
     is_own = is_own_method(config.method)
-    return replace(config, method=str(Path(config.method).expanduser().resolve())) if is_own else config
+    return replace(config, method=str(at_home(config.method).resolve())) if is_own else config
 
 
 def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:

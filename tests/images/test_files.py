@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -179,3 +180,21 @@ def test_why_there_is_no_copy_is_told(paths: list[str], tmp_path: Path, monkeypa
     monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "file" / "cache"))
     open_files(tmp_path, paths, FORM, 1.0, report)
     assert "cannot be written (the variable EDGEKD_CACHE" in report.notes[1]
+
+
+@pytest.mark.parametrize("shape", [(40, 8, 8, 3), (40, 16, 16, 3)])
+def test_a_copy_of_another_shape_or_type_is_made_again(
+    paths: list[str], cache_folder: Path, shape: tuple[int, ...]
+) -> None:
+    before = canvases(opened(paths)).copy()
+    np.save(arrays(cache_folder)[0], np.zeros(shape, np.float32))
+    assert np.array_equal(canvases(opened(paths)), before)
+
+
+@pytest.mark.parametrize("key", ["paths", "sizes", "digests", "shared", "canvases"])
+@pytest.mark.parametrize("value", [7, [7], None, {"a": 1}])
+def test_a_damaged_listing_is_made_again(paths: list[str], cache_folder: Path, key: str, value: object) -> None:
+    before = canvases(opened(paths[:3])).copy()
+    [path] = cache_folder.glob("decoded/*/listing.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    assert np.array_equal(canvases(opened(paths[:3])), before)

@@ -1,7 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekd.config import CacheLogits, Distill, Finetune, TrainTeacher, Views
@@ -10,7 +12,7 @@ from edgekd.declaration import as_dict, from_dict
 from edgekd.errors import UsageError
 from edgekd.images.views.recipe import ViewRecipe
 from edgekd.models.defaults import RATES, recipe_for
-from edgekd.training.settings import settle
+from edgekd.training.settings import settle, weigh_classes
 
 ALL: dict[str, Any] = {
     "resized_crop": 0.35,
@@ -86,3 +88,12 @@ def test_shifts_are_the_recipes_unless_given() -> None:
     assert settle(TrainTeacher(), recipe, 1000).crop == recipe.crop == 0.0625
     assert settle(TrainTeacher(crop=0.25), recipe, 1000).crop == 0.25
     assert settle(TrainTeacher(resized_crop=0.5), recipe, 1000).crop == 0
+
+
+def test_class_weights_are_those_of_the_training_images() -> None:
+    targets = np.array([0, 0, 0, 1, -1])
+    data = SimpleNamespace(train=SimpleNamespace(targets=targets), classes=("a", "b"))
+    assert weigh_classes(TrainTeacher(), data) is None
+    weights = weigh_classes(TrainTeacher(class_weights="balanced"), data)
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([4 / 6, 2])
