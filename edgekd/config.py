@@ -465,6 +465,11 @@ class Models(Shell):
 
 
 @dataclass(frozen=True)
+class Methods(Shell):
+    """Options of `edgekd methods`."""
+
+
+@dataclass(frozen=True)
 class Budget(Options):
     """Limits a model must keep; a flag wins over the device profile's own [budget]."""
 

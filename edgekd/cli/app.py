@@ -72,6 +72,7 @@ COMMANDS = {
         config.Predict, "Classes of image files, by a run or an ONNX file.", _file_or("predict", "prediction")
     ),
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _always("models")),
+    "methods": Command(config.Methods, "List distillation methods with what they need.", _always("methods")),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
 }
 SCALING = {"train-teacher", "cache-logits", "distill", "finetune"}

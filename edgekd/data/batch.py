@@ -17,7 +17,8 @@ class Batch:
     `canvas` is uint8 [batch, side, side, channels], `target` int64 [batch] with -1 for unlabelled images,
     `index` int64 [batch] the numbers by which views and caches know them, `view` the number of the view shown
     (-1: the plain canvas). Of mixed images `partner_target` int64 [batch] is the label of the image mixed in, and
-    `share` float32 [batch] the weight of the own label, 0-1; else both are None.
+    `share` float32 [batch] the weight of the own label, 0-1; else both are None. `strong` has the same images as
+    `canvas` in a strong view, where a method asks for it; `is_strong` says that `canvas` is that view.
     """
 
     canvas: Tensor
@@ -26,6 +27,8 @@ class Batch:
     view: int
     partner_target: Tensor | None = None
     share: Tensor | None = None
+    strong: Tensor | None = None
+    is_strong: bool = False
 
     def __len__(self) -> int:
         return len(self.index)
@@ -49,6 +52,14 @@ class Batch:
         return self._each(lambda tensor: tensor.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        partner_target, share = (each if each is None else change(each) for each in (self.partner_target, self.share))
+        partner_target, share, strong = (
+            each if each is None else change(each) for each in (self.partner_target, self.share, self.strong)
+        )
         canvas, target = change(self.canvas), change(self.target)
-        return replace(self, canvas=canvas, target=target, partner_target=partner_target, share=share)
+        return replace(self, canvas=canvas, target=target, partner_target=partner_target, share=share, strong=strong)
+
+    def in_strong_view(self) -> "Batch":
+        """The batch whose canvases are those of the strong view; raises ValueError when it has none."""
+        if self.strong is None:
+            raise ValueError("a batch without a strong view")
+        return replace(self, canvas=self.strong, strong=None, is_strong=True)

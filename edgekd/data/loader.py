@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class Batches:
     """Endless training batches of a split; epoch e shows view e, or e mod `views` when a teacher saw only these.
 
     `batch_size` is that of all ranks together: each of `world` gets its share of the batch that one alone would see.
+    With `strong` the images are also shown in that recipe's view of the same number, mixed with the same partners.
     """
 
     split: Split
@@ -44,6 +45,7 @@ class Batches:
     views: int | None = None
     rank: int = 0
     world: int = 1
+    strong: ViewRecipe | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -66,8 +68,14 @@ class Batches:
             order = epoch_order(self.seed, epoch, len(self.split))
             for start in range(first, self.steps_per_epoch):
                 whole = order[start * self.batch_size : (start + 1) * self.batch_size]
-                yield make_batch(self.split, whole[self.rank :: self.world], view, self.recipe)
+                yield self._batch(whole[self.rank :: self.world], view)
             epoch, first = epoch + 1, 0
+
+    def _batch(self, positions: NDArray[np.int64], view: int) -> Batch:
+        batch = make_batch(self.split, positions, view, self.recipe)
+        if self.strong is None:
+            return batch
+        return replace(batch, strong=make_batch(self.split, positions, view, self.strong).canvas)
 
 
 def make_batch(split: Split, positions: NDArray[np.int64], view: int, recipe: ViewRecipe | None = None) -> Batch:

@@ -64,12 +64,18 @@ class Method(nn.Module):
     views: tuple[str, ...] = ("weak",)
     """("weak", "strong"): also wants each image in a strong view, `student.strong` and `teacher.strong`."""
     is_relational: bool = False
+    asks_teacher: bool = True
+    """False of self-distillation: no teacher is looked for."""
 
     def build(self, student: Side, teacher: Side) -> None:
         """Pick taps, make projectors; once, before any data is read.
 
         Raises UsageError when sides cannot be matched: which side lacks what, and what would give it.
         """
+
+    def label_ramp(self, progress: float) -> float:
+        """What `label_weight` is multiplied by at this point of the training, 0 to 1; for methods of several stages."""
+        return 1.0
 
     def forward(self, student: Output, teacher: Output, batch: Batch, progress: float) -> dict[str, Part]:
         """The named parts; `progress` runs from 0 to 1 over the training.

@@ -1,39 +1,61 @@
-"""Hints: Romero, Ballas, Kahou, Chassang, Gatta, Bengio (2015), arXiv 1412.6550, equation 3.
+"""Hints: Romero, Ballas, Kahou, Chassang, Gatta, Bengio (2015), arXiv 1412.6550, equations 3 and 2.
 
-A 1x1 convolution brings a student's map to the channels of a teacher's. The paper trains up to the hint first and then
-distils; here both losses are learnt at once.
+A 1x1 convolution brings a student's map to the channels of a teacher's. In one stage the hint is learnt beside the
+labels; in two, as in the paper, the student is trained up to the hint first, then by kd and labels.
 """
 
 from dataclasses import dataclass
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.methods.contract import Method, Part, Side
+from edgekd.methods.ranges import check_above_zero, check_share
+from edgekd.methods.softening import divergence, logits_of
+from edgekd.methods.stages import resized
 from edgekd.models.outputs import FEATURES, Output
+
+
+def hint_loss(guess: Tensor, hint: Tensor) -> Tensor:
+    """Mean squared difference of maps [batch, channels, height, width], at the smaller of both sizes; a scalar."""
+    size = (min(guess.shape[-2], hint.shape[-2]), min(guess.shape[-1], hint.shape[-1]))
+    return F.mse_loss(resized(guess, size).float(), resized(hint, size).float())
 
 
 @dataclass(frozen=True)
 class Options:
-    """`student_stage` and `teacher_stage` are taps, by default the last but one; `weight` is that of the hint."""
+    """`student_stage` and `teacher_stage` are taps, by default the last but one; `weight` is that of the hint.
+
+    `stages`: 1, or 2 as in the paper; then `first` is the share of the training that goes to the hint, and the second
+    stage is kd at `temperature`.
+    """
 
     student_stage: str = ""
     teacher_stage: str = ""
     weight: float = 1.0
+    stages: int = 1
+    first: float = 0.5
+    temperature: float = 4.0
 
 
 class FitNet(Method):
-    """The method `fitnet`: maps alone; the regressor is trained and resumed, never deployed."""
+    """The method `fitnet`; the regressor is trained and resumed, never deployed."""
 
     teacher_needs: frozenset[str] = frozenset()
 
     def __init__(self, options: Options) -> None:
         super().__init__()
+        check_above_zero(options, "weight", "temperature")
+        check_share(options, "first")
+        if options.stages not in (1, 2):
+            raise UsageError(f"--set stages={options.stages}: out of range", "give 1 or 2")
         self.options = options
         self.taps = ("", "")
         self.regressor: nn.Module = nn.Identity()
+        if options.stages == 2:
+            self.temperature = options.temperature
 
     def build(self, student: Side, teacher: Side) -> None:
         """Pick both maps and make the regressor between them."""
@@ -43,16 +65,27 @@ class FitNet(Method):
         )
         own, hint = (FEATURES + tap for tap in self.taps)
         self.student_needs = self.student_needs | {own}
-        self.teacher_needs = frozenset({hint})
+        self.teacher_needs = frozenset({hint} | ({"logits|logits:topk"} if self.options.stages == 2 else set()))
         if own in student.shapes and hint in teacher.shapes:
             self.regressor = nn.Conv2d(student.shapes[own][0], teacher.shapes[hint][0], 1)
 
+    def label_ramp(self, progress: float) -> float:
+        """0 in the first of two stages."""
+        return 0.0 if self._is_first(progress) else 1.0
+
     def forward(self, student: Output, teacher: Output, batch: Batch, progress: float) -> dict[str, Part]:
-        """`hint`: the mean squared difference, at the smaller of both maps' sizes."""
-        guess, hint = self.regressor(student.features[self.taps[0]]).float(), teacher.features[self.taps[1]]
-        side = min(guess.shape[-2:], hint.shape[-2:])
-        guess, hint = (each if each.shape[-2:] == side else F.adaptive_avg_pool2d(each, side) for each in (guess, hint))
-        return {"hint": Part(F.mse_loss(guess, hint), self.options.weight)}
+        """`hint` over all images; in two stages also `kd`, and each counts in its own stage only."""
+        guess, hint = self.regressor(student.features[self.taps[0]]), teacher.features[self.taps[1]].detach()
+        is_first = self._is_first(progress)
+        weight = self.options.weight if self.options.stages == 1 or is_first else 0.0
+        parts = {"hint": Part(hint_loss(guess, hint), weight)}
+        if self.options.stages == 2:
+            rows = divergence(logits_of(student, "student"), logits_of(teacher, "teacher"), self.options.temperature)
+            parts["kd"] = Part(rows.mean(), 0.0 if is_first else 1.0)
+        return parts
+
+    def _is_first(self, progress: float) -> bool:
+        return self.options.stages == 2 and progress < self.options.first
 
 
 def _tap(asked: str, side: Side, whose: str) -> str:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd.data.batch import Batch
-from edgekd.errors import UsageError
 from edgekd.methods.contract import Method, Part
+from edgekd.methods.ranges import check_above_zero
+from edgekd.methods.softening import STANDARDIZED_WEIGHT, divergence, logits_of, standardized
 from edgekd.models.outputs import Output
 
 
@@ -16,35 +16,43 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
     `student` and `teacher` are logits [batch, classes]. T^2 keeps the gradient's size independent of T.
     """
-    student_log = F.log_softmax(student.float() / temperature, dim=1)
-    teacher_log = F.log_softmax(teacher.float() / temperature, dim=1)
-    return F.kl_div(student_log, teacher_log, reduction="batchmean", log_target=True) * temperature**2
+    return divergence(student, teacher, temperature).mean()
 
 
 @dataclass(frozen=True)
 class Options:
-    """`temperature`: softening of both; P2 finds 0.5 to 5 alike, Hinton uses 2 to 20."""
+    """`temperature`: softening of both; P2 finds 0.5 to 5 alike, Hinton uses 2 to 20.
+
+    `standardize`: z-score the logits first, with the weights of method ls, which has this at temperature 2.
+    """
 
     temperature: float = 4.0
+    standardize: bool = False
 
 
 class Kd(Method):
     """The method `kd`: cached logits are all it needs."""
 
     teacher_needs = frozenset({"logits|logits:topk"})
-    alpha = 0.5
+    alpha: float | None = 0.5
 
     def __init__(self, options: Options) -> None:
         super().__init__()
-        if not options.temperature > 0:
-            raise UsageError(f"--set temperature={options.temperature}: out of range", "give a number above 0")
-        self.temperature: float = options.temperature
+        check_above_zero(options, "temperature")
+        self.options = options
+        self.temperature: float | None = options.temperature
+        if options.standardize:
+            # The standard deviation of a row is that of all its logits.
+            self.teacher_needs, self.temperature = frozenset({"logits"}), None
+            self.alpha, self.label_weight = None, 0.1
 
     def forward(self, student: Output, teacher: Output, batch: Batch, progress: float) -> dict[str, Part]:
         """`kd` over the whole batch, labelled or not."""
-        if student.logits is None or teacher.logits is None:
-            raise UsageError("kd: an output without logits", "give a teacher and a student that have a classifier")
-        return {"kd": Part(kd_loss(student.logits, teacher.logits, self.temperature))}
+        ours, theirs = logits_of(student, "student"), logits_of(teacher, "teacher")
+        if not self.options.standardize:
+            return {"kd": Part(kd_loss(ours, theirs, self.options.temperature))}
+        value = kd_loss(standardized(ours), standardized(theirs), self.options.temperature)
+        return {"kd": Part(value, STANDARDIZED_WEIGHT)}
 
 
 def create(options: Options) -> Kd:

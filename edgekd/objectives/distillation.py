@@ -1,15 +1,17 @@
 """A student learns from labels and from a teacher, by a method."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.methods.contract import Method, Part
+from edgekd.methods.labels import LabelLoss
 from edgekd.models.network import Network
 from edgekd.models.observer import Observer
+from edgekd.models.outputs import Output
 from edgekd.objectives.objective import Objective
-from edgekd.objectives.supervised import LabelLoss
 from edgekd.teachers.teacher import Teacher
 
 
@@ -34,8 +36,10 @@ class Distillation(Objective):
         self.method = method
         self.is_relational = method.is_relational
         self.labels = labels or LabelLoss()
+        self.has_strong_view = "strong" in method.views
         share = method.alpha if alpha is None else alpha
         self.label_weight, self.share = (method.label_weight, 1.0) if share is None else (1 - share, share)
+        self.is_shared = share is not None
         self._outside: dict[str, Any] = {
             "teacher": teacher.giving(method.teacher_needs),
             "student": Observer(student, method.student_needs),
@@ -50,8 +54,8 @@ class Distillation(Objective):
     def forward(self, batch: Batch, progress: float, turn: str | None = None) -> dict[str, Part]:
         """The method's parts, and `ce` unless its weight is 0."""
         # The teacher first: while the student's activations are kept, its own would need fresh memory.
-        said = self.teacher(batch)
-        seen = self._outside["student"](batch.canvas)
+        said = self._in_both_views(self.teacher, batch)
+        seen = self._in_both_views(lambda each: self._outside["student"](each.canvas), batch)
         parts: dict[str, Part] = {
             name: replace(part, weight=self.share * part.weight)
             for name, part in self.method(seen, said, batch, progress).items()
@@ -60,5 +64,11 @@ class Distillation(Objective):
             if seen.logits is None:
                 raise UsageError("the student gives no logits", "give a student that has a classifier")
             value = self.labels(seen.logits, batch)
-            parts["ce"] = Part(value, self.label_weight, "labels")
+            falls = 1.0 if self.is_shared else self.method.label_ramp(progress)
+            parts["ce"] = Part(value, falls * self.label_weight, "labels")
         return parts
+
+    def _in_both_views(self, network: Callable[[Batch], Output], batch: Batch) -> Output:
+        """What is said of the batch, and of its strong view where the method asks for that."""
+        said = network(batch)
+        return replace(said, strong=network(batch.in_strong_view())) if self.has_strong_view else said

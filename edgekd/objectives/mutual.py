@@ -14,11 +14,11 @@ from torch import nn
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.methods.contract import Method, Part
+from edgekd.methods.labels import LabelLoss
 from edgekd.models.network import Network
 from edgekd.models.observer import Observer
 from edgekd.models.outputs import Output
 from edgekd.objectives.objective import Objective
-from edgekd.objectives.supervised import LabelLoss
 
 Pair = tuple[str, str]
 """Who learns, and from whom."""

@@ -20,6 +20,8 @@ class Objective(nn.Module):
 
     networks: Mapping[str, Network]
     """The networks that are trained, by the name under which they are kept; "" is the run's own."""
+    has_strong_view: bool = False
+    """Whether batches must hold the strong view too."""
     is_relational: bool = False
     """Whether a part compares images with each other, so that pieces of a batch give another value than the whole."""
 

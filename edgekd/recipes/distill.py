@@ -13,8 +13,10 @@ from edgekd.config import Distill
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views
 from edgekd.declaration import as_dict
+from edgekd.errors import UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Method
+from edgekd.methods.labels import LabelLoss
 from edgekd.methods.loading import is_own_method, join, method_sum
 from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for
@@ -23,7 +25,6 @@ from edgekd.models.trained import build_peers, build_student
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.mutual import Mutual, pairs_of
 from edgekd.objectives.objective import Objective
-from edgekd.objectives.supervised import LabelLoss
 from edgekd.reading import at_home
 from edgekd.recipes.dry_run.estimate import dry_run
 from edgekd.report import Reporter, Result
@@ -57,8 +58,12 @@ def run(config: Distill, report: Reporter) -> Result:
     """Distil `config.student` and finish its run folder."""
     config = _with_place_of_method(config)
     method = method_of(config)
-    name = config.name or _made_name(config, report) + ("" if config.quantize == "none" else f"-{config.quantize}")
+    name = config.name or _made_name(config, method, report) + (
+        "" if config.quantize == "none" else f"-{config.quantize}"
+    )
     if config.dry_run:
+        if not method.asks_teacher or "strong" in method.views:
+            raise UsageError(f"--dry-run: --method {config.method} is none of a teacher and one view", "leave it out")
         return dry_run(config, method, Run(config.runs / name), report)
     name = settle_name(config, name, report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
@@ -111,6 +116,8 @@ def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -
 
 def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
     """A student and its peers, with a method of its own for every pair."""
+    if not method.asks_teacher or "strong" in method.views:
+        raise UsageError(f"--peers: --method {config.method} is none of a teacher and one view", "choose kd or another")
     with everyone().in_turn():
         data = open_data(config, report)
     config = choose_views(config, {}, None, data, report)
@@ -140,11 +147,16 @@ def _files(config: Distill) -> dict[str, Any]:
     return found
 
 
-def _made_name(config: Distill, report: Reporter) -> str:
-    """Made of the student, the teacher's run (or file) and the data, which the run's name mostly says already."""
+def _made_name(config: Distill, method: Method, report: Reporter) -> str:
+    """Made of the student, the teacher's run (or file; or the method, where no teacher is asked) and the data.
+
+    The data is what the teacher's name mostly says already.
+    """
     student = slug(config.student)
     if config.peers:
         return f"{student}-with-{slug('-'.join(map(slug, config.peers)))}-{data_name(config.data)}"
+    if not method.asks_teacher:
+        return f"{student}-{slug(config.method)}-{data_name(config.data)}"
     if config.cache:
         plans = [open_cache(folder).plan for folder in caches_of(config)]
         data = plans[0].data["name"]

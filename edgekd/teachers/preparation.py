@@ -27,7 +27,14 @@ from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import find_teacher, teacher_and_data
 from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now
-from edgekd.teachers.teacher import Cached, Ensemble, Live, Teacher
+from edgekd.teachers.strong_views import (
+    check_alike,
+    is_strong_cache,
+    open_strong_cache,
+    strong_parents,
+    write_strong_cache,
+)
+from edgekd.teachers.teacher import Cached, Ensemble, Live, Nobody, Teacher
 from edgekd.teachers.wanted import Wanted, samples_in, wanted_for
 
 
@@ -48,9 +55,23 @@ def make_ready(config: Distill, method: Method, place: Run, report: Reporter) ->
 
     Raises UsageError when `place`, the run to be written, is the teacher itself, CacheError when a cache does not fit.
     """
+    if not method.asks_teacher:
+        return _alone(config, report)
     if config.cache:
         return _from_caches(config, method, place, report)
     return _from_teacher(config, method, place, report)
+
+
+def _alone(config: Distill, report: Reporter) -> Taught:
+    """No teacher, and the data that the options name."""
+    given = {"--teacher": config.teacher, "--teacher-weights": config.teacher_weights, "--cache": config.cache}
+    for flag, value in given.items():
+        if value:
+            raise UsageError(f"{flag}: --method {config.method} asks no teacher", "leave it out, or choose kd")
+    with everyone().in_turn():
+        data = open_data(config, report)
+    config = choose_views(config, {}, None, data, report)
+    return Taught(Nobody(len(data.classes)), data, config, {}, None)
 
 
 def caches_of(config: Distill) -> dict[Path, float]:
@@ -93,6 +114,7 @@ def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
         is_wanted = config.data is None or same_data(config.data, plan.data["options"]["data"])
         if plan.teacher["sha256"] == sha and is_wanted:
             found.append(folder)
+    found = [folder for folder in found if not is_strong_cache(folder)]
     return max(found, key=lambda folder: (folder / "plan.json").stat().st_mtime_ns) if found else None
 
 
@@ -110,13 +132,13 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
     with everyone().in_turn():
         data = open_data(config, report)
     for cache in caches[1:]:
-        _check_alike(first, cache)
+        check_alike(first, cache)
     for cache in caches:
         if warning := version_warning(cache.folder, cache.plan):
             report.warn(warning)
         tell_other_views(cache.folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
     taught = _cached(caches, list(named.values()), known_images(first, data), config, method)
-    return replace(taught, checking=_check_shards(caches, taught.views or 1, report))
+    return replace(taught, checking=_check_shards([*caches, *_strong_of(taught.teacher)], taught.views or 1, report))
 
 
 def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
@@ -145,8 +167,10 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     purpose = Purpose(config.epochs, wanted.temperature, wanted.is_dense)
     filled = fill(teacher, data, CacheLogits(**given | _place(config, wanted, kept, teacher)), report, purpose)
     cache = open_cache(filled.folder)
+    if "strong" in method.views:
+        write_strong_cache(teacher, data, cache, CacheLogits(**given), report)
     taught = _cached([cache], [1.0], filled.data, config, method)
-    return replace(taught, checking=_check_shards([cache], taught.views or 1, report))
+    return replace(taught, checking=_check_shards([cache, *_strong_of(taught.teacher)], taught.views or 1, report))
 
 
 def _place(config: Distill, wanted: Wanted, kept: Path | None, teacher: KnownTeacher) -> dict[str, Any]:
@@ -192,21 +216,6 @@ def _check_views(cache: LogitCache, config: Distill) -> None:
         )
 
 
-def _check_alike(first: LogitCache, other: LogitCache) -> None:
-    """Raise CacheError when two caches of an ensemble do not number the same images alike: views follow the numbers."""
-    if first.parts == other.parts:
-        return
-    counts = f"{other.rows:,} images in {len(other.parts)} goes there, {first.rows:,} in {len(first.parts)} here"
-    grown = max(other, first, key=lambda cache: len(cache.parts))
-    known = grown.plan.teacher
-    origin = f"--teacher {known['name']}" if known.get("spec") else f"--import {known['place']}"
-    raise CacheError(
-        f"{other.folder}: does not fit {first.folder}: it lists other images, or the same in another order ({counts})",
-        f"make {grown.folder.name} anew, in one go and on the same images: edgekd cache-logits "
-        f"{origin} --name {grown.folder.name} --overwrite",
-    )
-
-
 def _cached(
     caches: Sequence[LogitCache], weights: Sequence[float], data: ImageData, config: Distill, method: Method
 ) -> Taught:
@@ -216,12 +225,20 @@ def _cached(
         now = as_it_is_now(cache.plan)
         check_fit(cache.folder, cache.plan, now, describe_data(data), view_recipe(config).describe())
         _check_method(cache.folder, cache.plan, method)
-    there = min(cache.views for cache in caches)
+    strong = [open_strong_cache(cache) if "strong" in method.views else None for cache in caches]
+    there = min(cache.views for cache in (*caches, *strong) if cache is not None)
     views = min(config.views or there, there)
-    members = [Cached(cache) for cache in caches]
+    members = [Cached(cache, strong=other) for cache, other in zip(caches, strong, strict=True)]
     named = tuple(_as_given(cache.folder, weight) for cache, weight in zip(caches, weights, strict=True))
     teacher = members[0] if len(members) == 1 else Ensemble(members, weights)
-    return Taught(teacher, data, replace(config, cache=named, views=views), _parents(caches, weights), views)
+    parents = _parents(caches, weights) | strong_parents([each for each in strong if each is not None])
+    return Taught(teacher, data, replace(config, cache=named, views=views), parents, views)
+
+
+def _strong_of(teacher: Teacher) -> list[LogitCache]:
+    """The caches of strong views that the teacher reads."""
+    members = teacher.members if isinstance(teacher, Ensemble) else [teacher]
+    return [each.strong for each in members if isinstance(each, Cached) and each.strong is not None]
 
 
 def _as_given(folder: Path, weight: float) -> str:

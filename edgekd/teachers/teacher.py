@@ -31,6 +31,21 @@ class Teacher(Protocol):
         """What it says of this batch; never tracked by autograd."""
 
 
+class Nobody:
+    """No teacher: a student that learns from itself."""
+
+    def __init__(self, classes: int) -> None:
+        self.side = Side(classes, frozenset())
+
+    def giving(self, needs: Collection[str]) -> "Nobody":
+        """Itself; there is nothing to give."""
+        return self
+
+    def __call__(self, batch: Batch) -> Output:
+        """Nothing."""
+        return Output()
+
+
 class Live:
     """A frozen network in evaluation mode, asked at every step, in the number format of the training around it."""
 
@@ -61,9 +76,10 @@ class Live:
 class Cached:
     """What was stored earlier, by (view, index): logits and, where the cache has these columns, features."""
 
-    def __init__(self, cache: LogitCache, needs: Collection[str] = ()) -> None:
-        """Of the further columns only those needed are read."""
+    def __init__(self, cache: LogitCache, needs: Collection[str] = (), strong: LogitCache | None = None) -> None:
+        """Of the further columns only those needed are read; `strong` is the cache of the strong views."""
         self.cache = cache
+        self.strong = strong
         columns = {need_of(name): name for name in cache.plan.extras if _is_known(name, cache.plan.extras[name])}
         self.side = _side_of_cache(cache, columns)
         wanted = single(needs)
@@ -71,7 +87,7 @@ class Cached:
 
     def giving(self, needs: Collection[str]) -> "Cached":
         """The same cache, of which these columns are read."""
-        return Cached(self.cache, needs)
+        return Cached(self.cache, needs, self.strong)
 
     def __call__(self, batch: Batch) -> Output:
         """What is stored of these images in this view; float32."""
@@ -81,8 +97,9 @@ class Cached:
 
     def _read(self, batch: Batch) -> Output:
         device = batch.canvas.device
-        logits = self.cache.logits(batch.view, batch.index).to(device)
-        if not self._columns:
+        cache = self.strong if batch.is_strong and self.strong is not None else self.cache
+        logits = cache.logits(batch.view, batch.index).to(device)
+        if not self._columns or batch.is_strong:
             return Output(logits=logits)
         stored = self.cache.read(batch.view, batch.index, tuple(self._columns.values()))
         found = {given: stored[name].float().to(device) for given, name in self._columns.items()}

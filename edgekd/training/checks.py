@@ -47,6 +47,12 @@ def check_pieces(objective: Objective, first: Batch, config: Training, world: in
         )
     if share // config.accumulate > 1:
         return
+    if objective.is_relational:
+        raise UsageError(
+            f"the method compares images with each other, and gets one at a time with --batch-size "
+            f"{config.batch_size}, --accumulate {config.accumulate} and {world} process(es)",
+            "a larger --batch-size or fewer pieces, or a method of single images, such as kd",
+        )
     for network in objective.networks.values():
         network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
     try:

@@ -78,7 +78,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     job, is_begun = _agree(job, ranks)
     device = device_of(job.config)
     objective.to(device)
-    batches = _batches(job, ranks)
+    batches = _batches(job, ranks, objective.has_strong_view)
     check_sizes(objective.networks.values(), job.config)
     if ranks.is_first and not is_begun:
         weighted = job.config.class_weights != "none"
@@ -177,12 +177,11 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     return replace(job, config=replace(job.config, threads=threads)), is_begun
 
 
-def _batches(job: Job, ranks: Ranks) -> Batches:
-    config = job.config
-    recipe = view_recipe(config)
-    return Batches(
-        job.data.train, recipe, config.batch_size or 1, config.seed, job.views, rank=ranks.rank, world=ranks.world
-    )
+def _batches(job: Job, ranks: Ranks, has_strong_view: bool) -> Batches:
+    config, recipe = job.config, view_recipe(job.config)
+    strong = recipe.strengthened() if has_strong_view else None
+    size, views = config.batch_size or 1, job.views
+    return Batches(job.data.train, recipe, size, config.seed, views, ranks.rank, ranks.world, strong)
 
 
 def _start(job: Job, networks: Mapping[str, Network], keeper: Keeper, is_begun: bool) -> None:

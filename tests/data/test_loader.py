@@ -211,3 +211,17 @@ def test_a_signal_is_not_lost_where_a_batch_is_awaited() -> None:
     with pytest.raises(KeyboardInterrupt) as stopped:
         awaited(Unlocked())
     assert stopped.value.args == (15,)
+
+
+def test_a_strong_view_comes_with_its_weak_one(split: Split) -> None:
+    plain, strong = Batches(split, RECIPE, 5, seed=1), RECIPE.strengthened()
+    both = replace(plain, strong=strong)
+    for weak, batch in islice(zip(plain.starting_at(0), both.starting_at(0), strict=False), 6):
+        positions = np.searchsorted(split.index, batch.index)
+        assert torch.equal(weak.canvas, batch.canvas) and weak.strong is None and batch.strong is not None
+        assert torch.equal(batch.strong, make_batch(split, positions, batch.view, strong).canvas)
+        turned = batch.in_strong_view()
+        assert torch.equal(turned.canvas, batch.strong) and turned.is_strong and turned.strong is None
+        assert torch.equal(torch.cat([each.strong for each in batch.pieces(2)]), batch.strong)
+    with pytest.raises(ValueError, match="without a strong view"):
+        weak.in_strong_view()

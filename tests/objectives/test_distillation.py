@@ -10,12 +10,13 @@ from torch import nn
 from edgekd.data.batch import Batch
 from edgekd.methods.contract import Method, Part, Side
 from edgekd.methods.kd import Kd, Options, kd_loss
+from edgekd.methods.labels import LabelLoss, cross_entropy, label_loss
 from edgekd.models.network import Network
 from edgekd.models.network import Spec as NetworkSpec
 from edgekd.models.outputs import Output
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.objective import weighted_sum
-from edgekd.objectives.supervised import LabelLoss, Supervised, cross_entropy, label_loss
+from edgekd.objectives.supervised import Supervised
 
 
 class Says:

@@ -1,6 +1,6 @@
 """Views of a canvas: what augmentation does to it is a pure function of (seed, view, index), in integers alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class ViewRecipe:
     cutmix: float = 0.0
     mix_share: float = 1.0
     plain_view: bool = False
+
+    def strengthened(self) -> "ViewRecipe":
+        """The strong view of the same images: the same moves and partners, RandAugment in full, half of them erased."""
+        return replace(self, randaugment=max(self.randaugment, 2), magnitude=10, erase=max(self.erase, 0.5))
 
     def parameters(self, view: int, index: NDArray[np.int64], side: int) -> NDArray[np.int64]:
         """Shift down, shift right (pixels, either sign) and flip (0 or 1) of each image, `[len(index), 3]`.

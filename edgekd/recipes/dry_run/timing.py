@@ -18,13 +18,14 @@ from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, in_order, view_in_order
 from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.methods.contract import Method, Side
+from edgekd.methods.labels import LabelLoss
 from edgekd.methods.loading import join
 from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
 from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TOPK_LOGITS, Output, single
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.objective import Objective
-from edgekd.objectives.supervised import LabelLoss, Supervised
+from edgekd.objectives.supervised import Supervised
 from edgekd.recipes.dry_run.starting_point import Scene
 from edgekd.report import Reporter
 from edgekd.teachers.cache_planning import TOPK, new_plan

@@ -189,3 +189,18 @@ def test_a_description_names_what_is_on() -> None:
         "mix_share": 1.0,
         "plain_view": True,
     }
+
+
+def test_the_strong_view_moves_as_the_weak_one_does() -> None:
+    weak = ViewRecipe(0.25, True, 5, mixup=0.3, plain_view=True)
+    strong, index = weak.strengthened(), np.arange(6, dtype=np.int64)
+    assert (strong.randaugment, strong.magnitude, strong.erase) == (2, 10, 0.5)
+    assert np.array_equal(weak.parameters(3, index, 8), strong.parameters(3, index, 8))
+    for ours, theirs in zip(weak.mixtures(3, index, 8), strong.mixtures(3, index, 8), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert strong.is_plain(0) and not np.array_equal(
+        *(
+            each.vary(np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8), 3, index)
+            for each in (weak, strong)
+        )
+    )
