@@ -22,6 +22,7 @@ from edgekd.errors import CheckpointError, DataError, UsageError, nearest
 from edgekd.manifest import FORMAT, read_manifest
 from edgekd.reading import at_home
 
+AGAIN = "give the same command again"
 LONGEST = 200
 """Bytes of a run's name: file systems take 255, and names of a moment are longer."""
 _SLUG_BYTES = 60
@@ -62,7 +63,7 @@ def _writing(path: Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, error: OSError) -> DataError:
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    hint = "make room, and give the same command again" if is_full else "mend the place or give another one"
+    hint = f"make room, and {AGAIN}" if is_full else "mend the place or give another one"
     return DataError(f"{path}: cannot be written ({error.strerror or error})", hint)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from edgekd.cache.alignment import number_images
 from edgekd.cache.columns import encode
 from edgekd.cache.fit import check_fit, version_warning
+from edgekd.cache.guard import guarding
 from edgekd.cache.listing import Part, match, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import Shard, write_shard
@@ -100,7 +101,8 @@ def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Re
     network = network or teacher.network(config).to(device_of(config)).eval()
     work = _Work(folder, plan, tuple(shard for shard in todo if shard in mine))
     try:
-        _write(work, network, data, config, report)
+        with guarding(folder):
+            _write(work, network, data, config, report)
     except CheckpointError:
         if is_new and world == 1:
             # a cache of this teacher can never be whole
@@ -137,6 +139,16 @@ def _plan(
     if plan is not None:
         tell_other_views(folder, plan.views, Path(plan.teacher["place"]), report)
         return plan, None
+    if (folder / "plan.json").is_file():
+        with guarding(folder, alone=True):
+            return _new_plan(folder, teacher, data, config, report, purpose)
+    return _new_plan(folder, teacher, data, config, report, purpose)
+
+
+def _new_plan(
+    folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
+) -> tuple[Plan, Network]:
+    """A plan made now, in place of one that does not fit."""
     is_replaced = (folder / "plan.json").is_file()
     network = teacher.network(config).to(device_of(config)).eval()
     config = choose_views(config, teacher.views, teacher.place, data, report)

@@ -25,7 +25,7 @@ from edgekd.models.weights import restore_weights
 from edgekd.objectives.objective import Objective
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result
-from edgekd.runs import Run, clear, environment, file_sum
+from edgekd.runs import AGAIN, Run, clear, environment, file_sum
 from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
 from edgekd.training.engine import engine_of
@@ -103,9 +103,9 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     _start(job, update.kept, keeper, is_begun)
     if ranks.is_first and not is_begun:
         held.enter_context(holding(job.run))
-    if job.start_counts and keeper.step == 0:
-        keeper.judge_start()
     with _noting_the_end(job.run, keeper):
+        if job.start_counts and keeper.step == 0:
+            keeper.judge_start()
         fit(batches, update, keeper, total_steps(config, batches.steps_per_epoch))
         return _finish(job, update.kept, keeper)
 
@@ -130,11 +130,25 @@ def _noting_the_end(run: Run, keeper: Keeper) -> Iterator[None]:
             "the same command with --resume goes on",
             error.args[0] if error.args else signal.SIGINT,
         ) from error
+    except (CheckpointError, DataError) as error:
+        raise _failed(run, error, ranks) from error
     except Exception:
         # what happened is told by whoever catches it; a full disk may not even take this
         with suppress(EdgekdError):
             _note_end(run, ranks, "failed")
         raise
+
+
+def _failed(run: Run, error: CheckpointError | DataError, ranks: Ranks) -> CheckpointError | DataError:
+    """The same failure, with how to go on; a run that kept nothing so far is removed, so that its name is free."""
+    if not (run.weights.is_file() or run.last.is_file()):
+        if ranks.is_first:
+            clear(run.path)
+        return error
+    # a full disk may not even take this
+    with suppress(EdgekdError):
+        _note_end(run, ranks, "failed")
+    return type(error)(error.problem, error.hint.replace(AGAIN, f"{AGAIN} with --resume"))
 
 
 def _update(job: Job, objective: Objective, layers: Sequence[LayerRate], first: Batch, report: Reporter) -> Update:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from edgekd.cache.store import open_cache
-from edgekd.runs import Run
+from edgekd.runs import Run, file_sum
 
 TEACHER = "custom-student-pictures"
 STUDENT = f"tiny-cnn-from-{TEACHER}"
@@ -109,3 +110,24 @@ def test_an_inherited_limit_is_told(cli: Any, folder: Path, quick: Any, command:
     assert called.code == 0 and "data: --limit" not in called.err, called.err
     if "--dry-run" not in command:
         assert json.loads(Path("runs/y/manifest.json").read_text())["data"]["images"] == 36
+
+
+def test_a_training_that_diverges_at_once_leaves_its_name_free(cli: Any, folder: Path, quick: Any) -> None:
+    train = ("train-teacher", "--model", "tiny-cnn", "--data", folder, *quick)
+    called = cli(*train, "--optimizer", "sgd", "--lr", 1e12)
+    assert called.code == 3 and "diverged" in called.err, called.err
+    assert not list(Path("runs").iterdir())
+    assert cli(*train).code == 0
+
+
+def test_a_start_of_no_numbers_leaves_no_run(cli: Any, copy: Path, quick: Any) -> None:
+    run = Run(copy / "runs" / TEACHER)
+    state = load_file(run.weights)
+    save_file(
+        {name: value * float("nan") if value.is_floating_point() else value for name, value in state.items()},
+        run.weights,
+    )
+    run.update(weights_sha256=file_sum(run.weights))
+    called = cli("finetune", TEACHER, *quick, "--name", "x")
+    assert called.code == 3 and "the starting weights give a validation loss of nan" in called.err, called.err
+    assert not (copy / "runs" / "x").exists()
