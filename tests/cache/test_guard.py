@@ -9,8 +9,8 @@ from edgekd.errors import CacheError
 
 
 def test_several_may_fill_and_none_may_replace_meanwhile(tmp_path: Path) -> None:
-    with guarding(tmp_path), guarding(tmp_path), pytest.raises(CacheError, match="another process"):
-        with guarding(tmp_path, alone=True):
+    with guarding(tmp_path), guarding(tmp_path):
+        with pytest.raises(CacheError, match="another process"), guarding(tmp_path, alone=True):
             pass
     with guarding(tmp_path, alone=True), pytest.raises(CacheError, match="another process"), guarding(tmp_path):
         pass
