@@ -8,12 +8,16 @@ from edgekd.cache.guard import guarding
 from edgekd.errors import CacheError
 
 
+def refuse(folder: Path, *, alone: bool) -> None:
+    with pytest.raises(CacheError, match="another process"), guarding(folder, alone=alone):
+        pass
+
+
 def test_several_may_fill_and_none_may_replace_meanwhile(tmp_path: Path) -> None:
     with guarding(tmp_path), guarding(tmp_path):
-        with pytest.raises(CacheError, match="another process"), guarding(tmp_path, alone=True):
-            pass
-    with guarding(tmp_path, alone=True), pytest.raises(CacheError, match="another process"), guarding(tmp_path):
-        pass
+        refuse(tmp_path, alone=True)
+    with guarding(tmp_path, alone=True):
+        refuse(tmp_path, alone=False)
     with guarding(tmp_path, alone=True):
         pass
 
