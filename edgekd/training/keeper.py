@@ -168,12 +168,8 @@ class Keeper:
         return int(wished), bool(is_saved)
 
     def judge_start(self) -> None:
-        """Make the weights as they are the best so far, as epoch 0; raises CheckpointError for a loss of NaN."""
+        """Make the weights as they are the best so far, as epoch 0."""
         score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
-        if not math.isfinite(score.loss):
-            raise CheckpointError(
-                f"the starting weights give a validation loss of {score.loss}", "start from a run that has not diverged"
-            )
         self._keep_if_best(score, 0)
         self._marks["epoch"] = time.monotonic()
 

@@ -129,5 +129,5 @@ def test_a_start_of_no_numbers_leaves_no_run(cli: Any, copy: Path, quick: Any) -
     )
     run.update(weights_sha256=file_sum(run.weights))
     called = cli("finetune", TEACHER, *quick, "--name", "x")
-    assert called.code == 3 and "the starting weights give a validation loss of nan" in called.err, called.err
+    assert called.code == 3 and "nan before anything is trained" in called.err, called.err
     assert not (copy / "runs" / "x").exists()
