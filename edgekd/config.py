@@ -404,6 +404,10 @@ class Export(Data, Code, Shell):
     opset: int = option(18, "ONNX opset; 18 loads on every runtime since ONNX Runtime 1.14", low=17, high=24)
     samples: int = option(256, "images on which the file is compared with the network", low=1)
     tolerance: float = option(1e-3, "largest logit difference allowed, relative to the largest logit", low=0)
+    batch: str = option("dynamic", "images at once: dynamic, or a fixed number for runtimes that need one")
+    embed_preprocess: bool = option(
+        False, "also write files that take uint8 images [batch, height, width, channels] of any size"
+    )
     quantize: Literal["none", "fp16", "int8", "all"] = option(
         "none", "also write files of fewer bits, prove them, and measure here which one pays"
     )
@@ -420,6 +424,16 @@ class Export(Data, Code, Shell):
     )
     threads: int | None = option(None, "CPU threads when files are measured; default: the device's", low=1, high=1024)
     duration: float = option(3.0, "seconds that each file is measured", low=0.01, high=3600)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch != "dynamic" and not (self.batch.isdecimal() and 1 <= int(self.batch) <= 100_000):
+            raise UsageError(f"--batch {self.batch}: not a batch", "give dynamic, or a whole number from 1")
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The fixed number of images; None: any."""
+        return None if self.batch == "dynamic" else int(self.batch)
 
 
 @dataclass(frozen=True)

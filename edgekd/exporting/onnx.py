@@ -73,3 +73,13 @@ def _export(backbone: nn.Module, example: Tensor, path: Path, opset: int, output
             f"{type(backbone).__name__}: the ONNX exporter cannot translate it ({str(error).splitlines()[0]})",
             "replace the operation it names, or try another --opset",
         ) from error
+
+
+def fix_batch(path: Path, batch: int) -> None:
+    """Let the file take exactly `batch` images at once."""
+    model = onnx.load(path)
+    for each in (*model.graph.input, *model.graph.output):
+        each.type.tensor_type.shape.dim[0].dim_value = batch
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    onnx.save(model, path)

@@ -1,12 +1,13 @@
 """The part of `edgekd export` after the float32 file: float16 and INT8 files, proven, measured, and one chosen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgekd.config import Export
@@ -23,10 +24,12 @@ from edgekd.exporting.int8 import (
     mix,
     multiply_adds,
     save,
+    set_record,
 )
 from edgekd.exporting.learnt import LearntGrid, unlearnt
 from edgekd.exporting.parity import BATCH, answers, check_rounded, compare, reject
 from edgekd.exporting.race import Choice, Timed, as_dict, choose, race
+from edgekd.exporting.raw_images import NEAR, describe_raw, embed, prove
 from edgekd.exporting.variant_tables import Variant, costs_table, files_table, lines_of
 from edgekd.images.imageset import UNLABELLED, ImageData, Split
 from edgekd.profiling.device.host import read_host
@@ -43,6 +46,8 @@ from edgekd.quantization.sensitivity import Sensitivity
 from edgekd.report import Reporter, Result
 from edgekd.runs import atomic
 
+RAW = 32
+"""Images on which files that take raw ones are proven."""
 KEPT = 16
 """Images in a sample."""
 MEMORY = 4e8
@@ -98,9 +103,37 @@ def write_variants(source: Source, config: Export, report: Reporter) -> Result:
         choice = choose(timed, [each.kind for each in sound], job.setting)
     else:
         choice = Choice(None, f"not measured there: this machine is not {job.kernels.name}; all files are kept")
+    raw = {}
+    if config.embed_preprocess and source.record is not None:
+        raw = write_raw(source, {each.kind: each.path for each in sound}, config.tolerance)
     rejected = [each for each in variants if each.failure is not None]
     failure = rejected[0].failure if rejected and not any(each.kind == "mixed" for each in sound) else None
-    return _result(job, variants, timed, choice, costs, failure)
+    found = _result(job, variants, timed, choice, costs, failure)
+    return replace(found, data={**found.data, "raw_files": raw}) if raw else found
+
+
+def write_raw(source: Source, files: Mapping[str, Path], tolerance: float) -> dict[str, Any]:
+    """Beside each file one that takes raw images; where they are and how they compare. Raises CheckFailed."""
+    if source.record is None:
+        raise DataError(f"{source.path}: does not say how to prepare images", "export it from its run")
+    split = source.data.val
+    positions = np.linspace(0, len(split) - 1, min(len(split), RAW)).astype(np.int64)
+    canvases = make_batch(split, positions, PLAIN).canvas.numpy()
+    written = {}
+    for kind, path in files.items():
+        target = path.with_name(f"{path.stem}.raw.onnx")
+
+        def answer(images: NDArray[np.uint8], path: Path = path) -> Array:
+            return answers(path, source.feed(images))
+
+        with atomic(target) as beside:
+            model = embed(onnx.load(path), source.record)
+            set_record(model, describe_raw(source.record))
+            onnx.save(model, beside)
+            # in fewer bits a last bit of the input may round the other way
+            found = prove(beside, canvases, answer, tolerance if kind == "fp32" else NEAR)
+        written[kind] = {"file": str(target), "parity": {name: asdict(each) for name, each in found.items()}}
+    return written
 
 
 def _prepare(source: Source, config: Export, report: Reporter) -> Job:
@@ -127,7 +160,8 @@ def _prepare(source: Source, config: Export, report: Reporter) -> Job:
 def _setting(device: Device | None, config: Export) -> Setting:
     cores = available_cores()
     threads = config.threads or (min(device.cpu.threads, cores) if device else cores)
-    return Setting(device.batch if device else 1, threads, min(1.0, config.duration), config.duration, 50.0)
+    batch = config.fixed_batch or (device.batch if device else 1)
+    return Setting(batch, threads, min(1.0, config.duration), config.duration, 50.0)
 
 
 def _images(source: Source, split: Split, count: int | None) -> tuple[Array, Any]:

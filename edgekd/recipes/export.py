@@ -15,9 +15,9 @@ from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckFailed, CheckpointError, UsageError
 from edgekd.exporting.learnt import LearntGrid
-from edgekd.exporting.onnx import write_metadata, write_onnx
+from edgekd.exporting.onnx import fix_batch, write_metadata, write_onnx
 from edgekd.exporting.parity import check, compare, reject
-from edgekd.exporting.variants import Source, write_variants
+from edgekd.exporting.variants import Source, write_raw, write_variants
 from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network
@@ -61,6 +61,8 @@ def run(config: Export, report: Reporter) -> Result:
     described = describe(source, network, manifest)
     with atomic(path) as beside:
         write_onnx(float_twin(network.backbone), torch.from_numpy(inputs[:2]), beside, config.opset, described)
+        if config.fixed_batch is not None:
+            fix_batch(beside, config.fixed_batch)
         parity = compare(beside, inputs, logits)
         failure = check(parity, path, config.tolerance)
         if failure is not None:
@@ -77,23 +79,25 @@ def run(config: Export, report: Reporter) -> Result:
         "size_bytes": path.stat().st_size,
         "params": manifest["params"],
         "classes": len(network.spec.classes),
-        "input": [None, network.spec.channels, network.spec.input_size, network.spec.input_size],
+        "input": [config.fixed_batch, network.spec.channels, network.spec.input_size, network.spec.input_size],
         "parity": asdict(parity),
         "test": tested.as_dict(),
         "run_top1": manifest["result"]["test_top1"],
     }
-    plain = Result(facts, (_table(facts, path),))
-    learnt = LearntGrid(network, config.opset) if network.spec.transforms else None
-    if learnt is not None and config.quantize == "none":
-        config = replace(config, quantize="int8")
-    if config.quantize == "none":
-        return plain
     record = read_model(path).record
 
     def feed(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             return network.prepare(torch.from_numpy(canvas)).contiguous().numpy()
 
+    if config.embed_preprocess:
+        facts["raw_images"] = write_raw(Source(path, record, feed, data), {"fp32": path}, config.tolerance)
+    plain = Result(facts, (_table(facts, path),))
+    learnt = LearntGrid(network, config.opset) if network.spec.transforms else None
+    if learnt is not None and config.quantize == "none":
+        config = replace(config, quantize="int8")
+    if config.quantize == "none":
+        return plain
     more = write_variants(Source(path, record, feed, data, learnt=learnt), config, report)
     return replace(more, data={**facts, **more.data}, tables=[*plain.tables, *more.tables])
 
@@ -101,7 +105,7 @@ def run(config: Export, report: Reporter) -> Result:
 def _of_file(config: Export, report: Reporter) -> Result:
     """Files of fewer bits from an ONNX file of any origin, fed as its metadata or its graph says."""
     path = at_home(str(config.model))
-    if config.quantize == "none":
+    if config.quantize == "none" or config.embed_preprocess:
         raise UsageError(f"{path}: is an ONNX file already", "give a run, or --quantize int8")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file", "give a run or an ONNX file")
@@ -175,7 +179,10 @@ def _table(facts: dict[str, Any], path: Path) -> Table:
         ("file", str(path)),
         ("size", f"{facts['size_bytes'] / 1e3:,.1f} kB"),
         ("parameters", facts["params"]),
-        ("input", f"float32 [batch, {facts['input'][1]}, {facts['input'][2]}, {facts['input'][3]}]"),
+        (
+            "input",
+            f"float32 [{facts['input'][0] or 'batch'}, {facts['input'][1]}, {facts['input'][2]}, {facts['input'][3]}]",
+        ),
         (
             "logits against torch",
             f"off by {parity['max_difference']:.1e} of the largest, at most",
@@ -183,5 +190,18 @@ def _table(facts: dict[str, Any], path: Path) -> Table:
         ("test accuracy of the file", f"{facts['test']['top1']:.2%} of {facts['test']['count']:,} images"),
         ("first choice agrees", f"{parity['top1_agreement']:.2%} of {parity['images']} images"),
         ("sample", str(sample_of(path))),
+        *_raw_rows(facts.get("raw_images", {})),
     ]
     return Table("edgekd export", ("", ""), rows)
+
+
+def _raw_rows(written: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for each in written.values():
+        rows.append(("raw images in", each["file"]))
+        for name, parity in each["parity"].items():
+            words = (
+                f"logits off by {parity['max_difference']:.1e}, first choice agrees in {parity['top1_agreement']:.1%}"
+            )
+            rows.append((f"  {name}", words))
+    return rows

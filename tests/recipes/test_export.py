@@ -102,3 +102,17 @@ def test_what_loses_too_much_is_rejected(cli: Any, at_work: Path, tmp_path: Path
 def test_a_file_needs_a_wish(cli: Any, at_work: Path) -> None:
     assert cli("export", at_work / FILE).code == 2
     assert cli("export", "nowhere.onnx", "--quantize", "int8").code == 3
+
+
+def test_raw_images_and_a_fixed_batch(cli: Any, at_work: Path, tmp_path: Path) -> None:
+    called = cli("export", STUDENT, "--output", tmp_path / "m.onnx", "--embed-preprocess", "--batch", 5, "--json")
+    assert called.code == 0, called.err
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.raw.onnx"))
+    assert session.get_inputs()[0].shape == [5, "height", "width", 3]
+    probabilities = session.run(["probabilities"], {"images": np.zeros((5, 40, 30, 3), np.uint8)})[0]
+    assert probabilities.shape == (5, 3)
+    proven = called.json["raw_images"]["fp32"]["parity"]
+    assert proven["canvas"]["max_difference"] < 1e-3 and set(proven) == {"canvas", "150x150", "640x480"}
+    assert onnxruntime.InferenceSession(str(tmp_path / "m.onnx")).get_inputs()[0].shape == [5, 3, 32, 32]
+    assert called.json["input"][0] == 5 and called.json["parity"]["images"] > 1
+    assert cli("export", STUDENT, "--batch", "many").code == 2
