@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from edgekd.cache.columns import encode
+from edgekd.cache.folder import all_shards, seal
 from edgekd.cache.listing import read_parts, write_part
 from edgekd.cache.plan import Plan
 from edgekd.cache.shards import write_shard
-from edgekd.cache.store import LogitCache, all_shards, open_cache, seal
+from edgekd.cache.store import LogitCache, open_cache
 from edgekd.images.imageset import Listing
 
 

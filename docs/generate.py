@@ -6,7 +6,7 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from edgekd.cli.app import COMMANDS
+from edgekd.cli.commands import COMMANDS
 from edgekd.cli.options import default_text, panel_of
 from edgekd.declaration import Options, choices_of, flag, offered, plain_type
 

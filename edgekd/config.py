@@ -542,6 +542,17 @@ class Devices(Shell):
 
 
 @dataclass(frozen=True)
+class Runs(Shell):
+    """Options of `edgekd runs`."""
+
+    action: Literal["ls", "show", "compare", "rm"] = option(
+        "ls", "list them; show all of one; compare some (all when none is named); remove some", positional=True
+    )
+    names: tuple[str, ...] = option((), "runs, by name or path", positional=True)
+    runs: Path = option(Path("runs"), "folder of all runs")
+
+
+@dataclass(frozen=True)
 class Caches(Code, Shell):
     """Options of `edgekd cache`."""
 

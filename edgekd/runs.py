@@ -239,6 +239,15 @@ def clear(folder: Path) -> None:
         shutil.rmtree(doomed)
 
 
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder; a file that another process removes meanwhile does not count."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
 def find(root: Path, name: str) -> Run:
     """The run called `name` in `root`, or the run folder at that path.
 

@@ -4,7 +4,7 @@ from typing import get_type_hints
 
 import pytest
 
-from edgekd.cli.app import COMMANDS
+from edgekd.cli.commands import COMMANDS
 from edgekd.config import CacheLogits, Distill, TrainTeacher
 from edgekd.declaration import as_dict, choices_of, fill_defaults, from_dict, offered
 from edgekd.errors import ConfigError, UsageError

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from edgekd import __version__
-from edgekd.cli.app import COMMANDS
+from edgekd.cli.commands import COMMANDS
 from edgekd.declaration import flag, offered
 from edgekd.methods import METHODS
 

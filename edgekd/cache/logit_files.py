@@ -2,16 +2,19 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import CacheError, UsageError
+from edgekd.images.arrays import read_arrays
+from edgekd.images.space import free_memory
 
+LONGEST_LINE = 16_000_000
 FORM = "docs/teachers.md describes the file"
 
 
@@ -94,12 +97,7 @@ def in_class_order(found: LogitFile, classes: Sequence[str]) -> NDArray[np.float
 
 
 def _read_npz(path: Path) -> LogitFile:
-    try:
-        # numpy leaves a file open that it opened itself and found torn
-        with path.open("rb") as stream, np.load(stream) as arrays:
-            known = {name: arrays[name] for name in ("logits", "paths", "classes") if name in arrays}
-    except Exception as error:  # zipfile, zlib, numpy: each has its own
-        raise CacheError(f"{path}: cannot be read ({error})", "write it with numpy.savez, without objects") from error
+    known = read_arrays(path, ("logits", "paths", "classes"), free_memory() / 2, CacheError)
     if "logits" not in known or known["logits"].dtype.kind != "f" or known["logits"].ndim not in (2, 3):
         there = f"{known['logits'].dtype} {list(known['logits'].shape)}" if "logits" in known else "not there"
         raise CacheError(f"{path}: `logits` is {there}, wanted are floats [images, classes]", FORM)
@@ -128,7 +126,7 @@ def _read_csv(path: Path) -> LogitFile:
     names, rows = list[str](), list[NDArray[np.float32]]()
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream)
+            lines = csv.reader(_lines(stream, path))
             header = next(lines, [])
             if len(header) < 2 or header[0] != "path":
                 raise CacheError(f"{path}: its first line is no header path,CLASS,CLASS,...", FORM)
@@ -140,6 +138,14 @@ def _read_csv(path: Path) -> LogitFile:
     if not rows:
         raise CacheError(f"{path}: has no rows", FORM)
     return LogitFile(path, np.stack(rows), tuple(names), tuple(header[1:]))
+
+
+def _lines(stream: TextIO, path: Path) -> Iterator[str]:
+    """Lines of bounded length: a file without an end of line would fill the memory."""
+    while line := stream.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise CacheError(f"{path}: has a line of more than {LONGEST_LINE / 1e6:.0f} million characters", FORM)
+        yield line
 
 
 def _numbers(cells: list[str], width: int, place: str) -> NDArray[np.float32]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.cache.fit import plan_differences
+from edgekd.cache.folder import Shard, find_cache, seal
 from edgekd.cache.listing import part_path, read_listing, read_parts
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.shards import Shard, read_shard
+from edgekd.cache.shards import read_shard
 from edgekd.cache.state import State, read_state, views_asked
 from edgekd.cache.status import commands
-from edgekd.cache.store import find_cache, seal
 from edgekd.config import Caches
 from edgekd.errors import CacheError, UsageError
 from edgekd.report import Cell, Reporter, Result, Table

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from edgekd.cache.columns import STORES, row_bytes, row_shapes
+from edgekd.cache.rows import STORES, row_bytes, row_shapes
 from edgekd.config import MOST_VIEWS
 from edgekd.errors import CacheError
 from edgekd.manifest import Channels, ClassNames, Side

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -11,27 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from edgekd.cache.folder import Shard
 from edgekd.errors import CacheError, DataError
 from edgekd.runs import atomic
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Rows `[start, stop)` of a view; `plan` and `part` are the digests of what they were made from."""
-
-    plan: str
-    part: str
-    view: int
-    number: int
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def path(self, folder: Path) -> Path:
-        """Where the shard lies."""
-        return folder / f"view-{self.view:04d}" / f"{self.number:05d}.safetensors"
 
 
 def write_shard(folder: Path, shard: Shard, columns: Mapping[str, Tensor]) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, TypedDict
 
+from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest
 from edgekd.cache.listing import Part, read_parts
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.shards import Shard
-from edgekd.cache.store import all_shards, missing_shards, read_manifest
 from edgekd.config import MOST_VIEWS
 from edgekd.errors import CacheError
 from edgekd.reading import read_lines
@@ -164,8 +163,3 @@ def in_ranges(numbers: Sequence[int]) -> str:
         else:
             found.append([number, number])
     return ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in found)
-
-
-def size_bytes(folder: Path) -> int:
-    """Bytes of all files of a cache."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,19 +1,20 @@
 """`edgekd cache status`: what of a cache is there, what is missing, what that will take, and how to go on."""
 
 import shlex
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from edgekd.cache.leftovers import leftovers
 from edgekd.cache.state import State, in_ranges, last_written, read_state, seconds_left, share_lines
-from edgekd.config import share_of
-from edgekd.data.inheritance import DATA_FIELDS
+from edgekd.config import Data, share_of
 from edgekd.declaration import flag
 from edgekd.report import Cell, Result, Table
 from edgekd.runs import Run
 
 MOST_COMMANDS = 8
+DATA_FIELDS = tuple(each.name for each in fields(Data))
 
 
 def tell_status(folder: Path) -> Result:

@@ -1,9 +1,8 @@
-"""A cache on disk: which shards there must be, which are missing, and reading rows by (view, index)."""
+"""A finished cache: reading rows by (view, index)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, TypedDict
 
 import numpy as np
 import torch
@@ -11,52 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd.cache.columns import decode
-from edgekd.cache.leftovers import sweep
+from edgekd.cache.folder import Shard, read_manifest, shards_of
 from edgekd.cache.listing import Part, read_parts
-from edgekd.cache.plan import FORMAT, MEND, Plan, read_plan
-from edgekd.cache.shards import Shard, read_shard
-from edgekd.config import MOST_VIEWS
-from edgekd.errors import CacheError, nearest
-from edgekd.reading import read_json
-from edgekd.runs import write_json
-from edgekd.values import Limits, check
+from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.shards import read_shard
+from edgekd.errors import CacheError
 
 JOINED_BYTES = 128_000_000
 """A view no larger than this is held in memory in one piece, so that a batch is one gather."""
-
-
-class _Sealed(TypedDict):
-    """A finished cache's manifest.json."""
-
-    plan: str
-    views: Annotated[int, Limits(1, MOST_VIEWS)]
-    parts: Annotated[list[str], Limits(1)]
-
-
-def shards_of(plan: Plan, parts: Sequence[Part], view: int) -> list[Shard]:
-    """The shards of a view, in order of their rows; neither batches nor shards cross parts."""
-    digest, step, found = plan.digest(), plan.rows_per_shard, list[Shard]()
-    for part in parts:
-        for start in range(part.start, part.stop, step):
-            found.append(Shard(digest, part.digest, view, len(found), start, min(start + step, part.stop)))
-    return found
-
-
-def all_shards(plan: Plan, parts: Sequence[Part], views: int) -> list[Shard]:
-    """Every shard of a cache with so many views, in writing order."""
-    return [shard for view in range(views) for shard in shards_of(plan, parts, view)]
-
-
-def missing_shards(folder: Path, shards: Sequence[Shard]) -> list[Shard]:
-    """Those that are not there yet."""
-    return [shard for shard in shards if not shard.path(folder).is_file()]
-
-
-def seal(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> None:
-    """Write manifest.json, last of all: from then on the cache counts as whole with so many views and parts."""
-    sweep(folder)
-    digests = [part.digest for part in parts]
-    write_json(folder / "manifest.json", {"format": FORMAT, "plan": plan.digest(), "views": views, "parts": digests})
 
 
 @dataclass
@@ -135,22 +96,6 @@ class LogitCache:
         return self._open[number]
 
 
-def read_manifest(folder: Path, plan: Plan) -> tuple[int, int]:
-    """Views and number of parts of a finished cache; raises CacheError when it is not finished or not consistent."""
-    if not (folder / "manifest.json").is_file():
-        raise CacheError(f"{folder}: was never finished", "call edgekd cache-logits again, it goes on where it stopped")
-    path = folder / "manifest.json"
-    manifest = check(read_json(path, CacheError), _Sealed, path, CacheError, MEND)
-    digests = [part.digest for part in read_parts(folder)]
-    listed, views = manifest["parts"], manifest["views"]
-    if manifest["plan"] != plan.digest() or digests[: len(listed)] != listed:
-        raise CacheError(
-            f"{folder}: plan.json, parts/ and manifest.json do not belong together (one of them was changed)",
-            MEND.replace("it", "them", 1),
-        )
-    return views, len(listed)
-
-
 def open_cache(folder: Path) -> LogitCache:
     """Open a finished cache; raises CacheError when it is not there, not finished or not consistent."""
     if not (folder / "plan.json").is_file():
@@ -158,20 +103,3 @@ def open_cache(folder: Path) -> LogitCache:
     plan = read_plan(folder)
     views, parts = read_manifest(folder, plan)
     return LogitCache(folder, plan, tuple(read_parts(folder)[:parts]), views)
-
-
-def cache_names(caches: Path) -> Iterator[Path]:
-    """The folders of all caches, by name."""
-    return (path.parent for path in sorted(caches.glob("[!.]*/plan.json")))
-
-
-def find_cache(caches: Path, name: str) -> Path:
-    """The folder of the cache called `name` in `caches`, or at that path; finished or not.
-
-    Raises CacheError with the nearest names when there is none.
-    """
-    for folder in (Path(name), caches / name):
-        if name and (folder / "plan.json").is_file():
-            return folder
-    known = [folder.name for folder in cache_names(caches)]
-    raise CacheError(f"{name}: no such cache in {caches}", nearest(name, known))

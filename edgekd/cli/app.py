@@ -1,4 +1,4 @@
-"""The command table, the one lazy import and the one place that catches. `main` returns the exit code."""
+"""The one lazy import and the one place that catches. `main` returns the exit code."""
 
 import errno
 import importlib
@@ -6,75 +6,25 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
-from edgekd import __version__, config
+from edgekd import __version__
 from edgekd.cli import options
+from edgekd.cli.commands import COMMANDS
 from edgekd.cli.usage import translate
 from edgekd.declaration import Options
 from edgekd.errors import CheckpointError, DataError, EdgekdError, Interrupted, MissingDependency, UsageError
 from edgekd.ranks import place
 from edgekd.report import Silent
-from edgekd.runs import Run
+from edgekd.shortage import shortage
 
-
-@dataclass(frozen=True)
-class Command:
-    """A row of the table: its options, its help line and the module whose `run` carries it out."""
-
-    config: type[Options]
-    text: str
-    recipe: Callable[[Any], str]
-
-
-def _always(name: str) -> Callable[[Any], str]:
-    return lambda _: f"recipes.{name}"
-
-
-def _file_or(name: str, of_files: str) -> Callable[[Any], str]:
-    """Deployed files need no torch and have a module of their own (unless the data needs torchvision)."""
-
-    def chosen_recipe(chosen: Any) -> str:  # noqa: ANN401
-        file = Path(chosen.model or "")
-        data = getattr(chosen, "data", None)
-        if data is None and name == "evaluate" and file.suffix == ".onnx":
-            data = (Run(file.parent).data_options() or {}).get("data")
-        needs_torch = name == "evaluate" and data in config.TORCHVISION_SETS
-        return f"runtimes.{of_files}" if file.suffix == ".onnx" and not needs_torch else f"recipes.{name}"
-
-    return chosen_recipe
-
-
-COMMANDS = {
-    "train-teacher": Command(
-        config.TrainTeacher, "Train a teacher (or any network) on labels.", _always("train_teacher")
-    ),
-    "cache-logits": Command(
-        config.CacheLogits, "Run a teacher once over all views and keep its logits.", _always("cache_logits")
-    ),
-    "cache": Command(config.Caches, "List, check, join or remove caches of logits.", _always("cache")),
-    "distill": Command(
-        config.Distill, "Train a student from a teacher's cached or live knowledge.", _always("distill")
-    ),
-    "finetune": Command(config.Finetune, "Train a finished run further, also on other data.", _always("finetune")),
-    "export": Command(config.Export, "Write a run as ONNX and prove that it computes the same.", _always("export")),
-    "profile": Command(config.Profile, "Measure ONNX models here and judge them against a device.", _always("profile")),
-    "evaluate": Command(config.Evaluate, "Accuracy of a run or an ONNX file.", _file_or("evaluate", "evaluation")),
-    "predict": Command(
-        config.Predict, "Classes of image files, by a run or an ONNX file.", _file_or("predict", "prediction")
-    ),
-    "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _always("models")),
-    "methods": Command(config.Methods, "List distillation methods with what they need.", _always("methods")),
-    "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
-}
 SCALING = {"train-teacher", "cache-logits", "distill", "finetune"}
 """Commands that torchrun may start in several processes."""
 COMPLETING = "_EDGEKD_COMPLETE"
@@ -144,7 +94,7 @@ def _carry_out(name: str, given: options.Given) -> None:
         if place().is_first:
             with _reader_may_go():
                 console.result(result)
-    except (EdgekdError, OSError, KeyboardInterrupt, SystemExit) as error:
+    except (EdgekdError, OSError, MemoryError, RuntimeError, ImportError, KeyboardInterrupt, SystemExit) as error:
         problem = _in_words(error, row.config)
         if problem is None:
             raise
@@ -158,6 +108,10 @@ def _in_words(error: BaseException, command: type[Options] = Options) -> EdgekdE
     """The expected failure behind an exception; None for a bug."""
     if isinstance(error, EdgekdError):
         return error
+    if (lacking := shortage(error)) is not None:
+        return lacking
+    if isinstance(error, RuntimeError | ImportError):
+        return None
     if isinstance(error, OSError):
         if error.errno not in PLACE_FAULTS:
             return None
@@ -229,18 +183,38 @@ def _reader_may_go() -> Iterator[None]:
         _silence(sys.stdout)
 
 
+_received: list[int] = []
+"""Signals that came, in order."""
+
+
 def _terminate(number: int, _frame: FrameType | None) -> None:
+    _received.append(number)
     # Not an Exception: code that answers any error of a library must not swallow it.
     raise KeyboardInterrupt(number)
+
+
+def _interrupted() -> int:
+    """The exit code of the signal that came last; the parser makes 130 of any."""
+    return 128 + (_received or [signal.SIGINT])[-1]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code (see errors.py)."""
     try:
-        return _main(arguments)
-    finally:
-        _settle(sys.stdout)
-        _settle(sys.stderr)
+        try:
+            return _main(arguments)
+        finally:
+            _settle(sys.stdout)
+            _settle(sys.stderr)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        lacking = shortage(error)
+        if lacking is None:
+            raise
+        # not by the console: it may be what could not be loaded
+        print(f"error: {lacking.problem}\n  try: {lacking.hint}", file=sys.stderr)  # noqa: T201
+        return lacking.exit_code
 
 
 def _settle(stream: Any) -> None:  # noqa: ANN401
@@ -259,7 +233,10 @@ def _silence(stream: Any) -> None:  # noqa: ANN401
 
 
 def _main(arguments: list[str] | None) -> int:
-    signal.signal(signal.SIGTERM, _terminate)
+    _received.clear()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _terminate)
     given = sys.argv[1:] if arguments is None else arguments
     code: Any = 0
     try:
@@ -267,8 +244,6 @@ def _main(arguments: list[str] | None) -> int:
             code = application(given)(given, standalone_mode=False, prog_name="edgekd")
     except _Finished as finished:
         return finished.code
-    except typer.Abort:
-        return 130
     except typer.TyperException as error:
         return _told(translate(error, COMMANDS), _console("--json" in given), debug=False)
     except OSError as error:  # stdout, while help or the version was written
@@ -281,4 +256,6 @@ def _main(arguments: list[str] | None) -> int:
         if _may_speak():
             raise
         return 1
+    if code == 130:
+        return _interrupted()
     return code if isinstance(code, int) else 0

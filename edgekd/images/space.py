@@ -63,10 +63,10 @@ def is_writable(place: Path) -> bool:
 
 def fits_memory(size_bytes: int) -> bool:
     """Whether an array of this size, in each of this machine's processes, leaves most of the free memory to others."""
-    return size_bytes * own_place().local_world <= _SHARE_OF_MEMORY * _free_memory()
+    return size_bytes * own_place().local_world <= _SHARE_OF_MEMORY * free_memory()
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Free memory in bytes, also by the limits of containers, services and `ulimit -v`."""
     free: int = psutil.virtual_memory().available
     left = [most - used for most, used in _limits()]

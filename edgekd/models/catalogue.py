@@ -11,20 +11,7 @@ from edgekd.models.build import plan
 from edgekd.models.cost import measure
 from edgekd.models.names import OWN, SHORT, USUAL, is_former, resolve, short_names
 from edgekd.models.network import Spec
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model: counts for the asked number of classes, MACs for one image of `input_size` pixels a side."""
-
-    name: str
-    short_names: tuple[str, ...]
-    parameters: int
-    folded_parameters: int
-    stored_parameters: int
-    macs: int
-    input_size: int
-    source: str
+from edgekd.models.usual import Row
 
 
 @dataclass(frozen=True)

@@ -1,43 +1,29 @@
-"""`edgekd cache`: list the caches, tell of one, say how far it is, check it, join others into it, remove them."""
+"""`edgekd cache ls|status|rm`: from small files alone, without torch; the other actions: teachers/cache_actions.py."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgekd.cache.merging import merge
+from edgekd.cache.folder import cache_names, check_named, find_cache, the_one
 from edgekd.cache.plan import Plan
-from edgekd.cache.state import read_state, size_bytes
+from edgekd.cache.state import read_state
 from edgekd.cache.status import tell_status
-from edgekd.cache.store import cache_names, find_cache
 from edgekd.config import Caches
-from edgekd.errors import CacheError, UsageError
+from edgekd.errors import CacheError
 from edgekd.report import Cell, Reporter, Result, Table
-from edgekd.runs import clear
-from edgekd.teachers.cache_info import tell_all
-from edgekd.teachers.verification import verify
+from edgekd.runs import clear, folder_bytes
 
 OWN_FILES = ("plan.json", "manifest.json", "log.jsonl", "parts", "view-[0-9][0-9][0-9][0-9]*", ".*.part")
 """What may lie in a cache's folder; anything else keeps it from being removed."""
 
 
 def run(config: Caches, report: Reporter) -> Result:
-    """Do what is asked; raises CacheError for what is no cache, UsageError for a wrong number of names."""
-    alone: dict[str, Callable[[Path, Caches, Reporter], Result]] = {
-        "info": tell_all,
-        "status": lambda folder, config, report: tell_status(folder),
-        "verify": verify,
-    }
+    """List, tell how far, remove; raises CacheError for what is no cache, UsageError for a wrong number of names."""
     if config.action == "ls":
         return _list(config)
-    if not config.names:
-        raise UsageError(f"cache {config.action}: which one?", f"edgekd cache {config.action} NAME; edgekd cache ls")
-    if config.action == "merge":
-        return merge(config, report)
     if config.action == "rm":
+        check_named(config)
         return _remove(config)
-    if len(config.names) > 1:
-        raise UsageError(f"cache {config.action}: {len(config.names)} names", "give one at a time")
-    return alone[config.action](find_cache(config.caches, config.names[0]), config, report)
+    return tell_status(the_one(config))
 
 
 def _list(config: Caches) -> Result:
@@ -64,7 +50,7 @@ def _list(config: Caches) -> Result:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": folder.name, "path": str(folder), "size_bytes": size_bytes(folder)}
+    facts: dict[str, Any] = {"name": folder.name, "path": str(folder), "size_bytes": folder_bytes(folder)}
     unknown = dict.fromkeys(("teacher", "data", "images", "views", "store"))
     try:
         state = read_state(folder)
@@ -86,7 +72,7 @@ def _remove(config: Caches) -> Result:
     folders = [find_cache(config.caches, name) for name in dict.fromkeys(config.names)]
     for folder in folders:
         _check_own(folder)
-    sizes = {str(folder): size_bytes(folder) for folder in folders}
+    sizes = {str(folder): folder_bytes(folder) for folder in folders}
     for folder in folders:
         clear(folder)
     lines = [f"{name}: removed, {size / 1e6:,.2f} MB freed" for name, size in sizes.items()]

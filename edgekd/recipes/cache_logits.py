@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from edgekd.cache.state import size_bytes
 from edgekd.cache.store import LogitCache
 from edgekd.compute.distributed import everyone
 from edgekd.config import CacheLogits
@@ -14,7 +13,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.methods.loading import load_method
 from edgekd.models.build import build
 from edgekd.report import Reporter, Result, Table
-from edgekd.runs import check_writable, plain_name
+from edgekd.runs import check_writable, folder_bytes, plain_name
 from edgekd.teachers.cache_import import import_logits
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import teacher_and_data
@@ -82,7 +81,7 @@ def _warn_of_chance(top1: float, data: ImageData, report: Reporter) -> None:
 
 def describe(cache: LogitCache) -> dict[str, Any]:
     """What a whole cache holds, as plain JSON values."""
-    size = size_bytes(cache.folder)
+    size = folder_bytes(cache.folder)
     return {
         "images": cache.rows,
         "classes": cache.plan.classes,

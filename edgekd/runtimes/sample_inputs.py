@@ -3,16 +3,18 @@
 import re
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import CheckpointError
+from edgekd.images.arrays import read_arrays
 from edgekd.runtimes.session import plain_words
 
 Feed = dict[str, NDArray[Any]]
 
+MOST_BYTES = 1_000_000_000
+"""No export's sample is larger."""
 POOL_BYTES = 4_000_000
 """Different inputs are made up to this size in all: they count in the process's memory."""
 
@@ -137,14 +139,7 @@ def read_sample(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises CheckpointError if it is torn, or its arrays cannot be a sample's.
     """
-    try:
-        if not is_zipfile(path):
-            raise ValueError("it is no .npz archive")
-        # numpy leaves a file open that it opened itself and found torn
-        with path.open("rb") as stream, np.load(stream) as arrays:
-            found = {name: arrays[name] for name in SAMPLED if name in arrays}
-    except Exception as error:  # zipfile, zlib, numpy: each has its own
-        raise CheckpointError(f"{path}: cannot be read ({error})", "export the model again") from error
+    found = read_arrays(path, SAMPLED, MOST_BYTES, CheckpointError)
     problem = _fault(found)
     if problem:
         raise CheckpointError(f"{path}: {problem}", "the file was changed: export the model again")

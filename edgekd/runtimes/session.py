@@ -7,6 +7,7 @@ from typing import Any
 import onnxruntime
 
 from edgekd.errors import CheckpointError
+from edgekd.shortage import shortage_in
 
 _NOISE = (
     r"\[ONNXRuntimeError\] : \d+ : \w+ : ",
@@ -29,6 +30,8 @@ def open_session(path: Path, threads: int, options: Any = None) -> Any:  # noqa:
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
+        if (lacking := shortage_in(str(error))) is not None:
+            raise lacking from error
         raise CheckpointError(
             f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it ({plain_words(error)})",
             "export it again, for operators and an opset that this ONNX Runtime knows",

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd.cache.alignment import number_images
-from edgekd.cache.columns import default_store, encode, topk_errors
+from edgekd.cache.columns import encode, topk_errors
 from edgekd.cache.fit import check_fit
+from edgekd.cache.folder import all_shards, missing_shards, seal
 from edgekd.cache.logit_files import in_class_order, read_logits, rows_for
 from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.rows import default_store
 from edgekd.cache.shards import write_shard
-from edgekd.cache.store import all_shards, missing_shards, open_cache, seal
+from edgekd.cache.store import open_cache
 from edgekd.config import CacheLogits
 from edgekd.data.sources import open_data
 from edgekd.errors import CacheError

@@ -5,14 +5,14 @@ from typing import Any
 
 from edgekd.cache.fit import other_versions
 from edgekd.cache.listing import match
-from edgekd.cache.state import State, read_state, size_bytes
+from edgekd.cache.state import State, read_state
 from edgekd.config import Caches, Data
 from edgekd.data.sources import open_data
 from edgekd.declaration import from_dict
 from edgekd.errors import BadInput, CacheError, EdgekdError
 from edgekd.images.imageset import ImageData
 from edgekd.report import Cell, Reporter, Result, Table
-from edgekd.runs import environment
+from edgekd.runs import environment, folder_bytes
 from edgekd.teachers.source import as_it_is_now
 
 UNCHANGED, NOT_THERE = "unchanged", "not there any more"
@@ -21,7 +21,7 @@ UNCHANGED, NOT_THERE = "unchanged", "not there any more"
 def tell_all(folder: Path, config: Caches, report: Reporter) -> Result:
     """Everything of the cache at `folder`; raises CacheError when it is damaged."""
     state = read_state(folder)
-    plan, size = state.plan, size_bytes(folder)
+    plan, size = state.plan, folder_bytes(folder)
     written = sum(map(len, state.written))
     versions = plan.compute.get("versions", {})
     data: dict[str, Any] = {

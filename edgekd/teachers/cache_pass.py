@@ -12,12 +12,13 @@ from torch import Tensor
 from edgekd.cache.alignment import number_images
 from edgekd.cache.columns import encode
 from edgekd.cache.fit import check_fit, version_warning
+from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest, seal
 from edgekd.cache.guard import guarding
 from edgekd.cache.listing import Part, match, read_parts
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.shards import Shard, write_shard
+from edgekd.cache.shards import write_shard
 from edgekd.cache.state import read_state, views_asked, views_to_have
-from edgekd.cache.store import LogitCache, all_shards, missing_shards, open_cache, read_manifest, seal
+from edgekd.cache.store import LogitCache, open_cache
 from edgekd.cache.temperature import LIMIT, check_temperature, error_at
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format, device_of

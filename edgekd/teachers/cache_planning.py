@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.cache.columns import default_store, topk_errors
+from edgekd.cache.columns import topk_errors
 from edgekd.cache.plan import Plan
+from edgekd.cache.rows import default_store
 from edgekd.cache.state import State, seconds_per_row, views_to_have
 from edgekd.compute.choosing import choose_format, choose_threads
 from edgekd.compute.formats import Format, measure_step, trial_batch
@@ -157,6 +158,7 @@ def check_room(folder: Path, plan: Plan, rows: int) -> None:
     needed, free = rows * plan.row_bytes, _free_bytes(folder)
     if needed + SPARE_BYTES > free:
         raise CacheError(
-            f"{folder}: needs {needed / 1e6:,.0f} MB for {rows:,} rows, {free / 1e6:,.0f} MB are free there",
+            f"{folder}: needs {needed / 1e6:,.2f} MB for {rows:,} rows and {SPARE_BYTES / 1e6:,.0f} MB kept free, "
+            f"{free / 1e6:,.2f} MB are free there",
             "make room, give --caches on another disk, fewer --views, or a smaller --store (u8, topk)",
         )

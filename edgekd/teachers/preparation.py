@@ -9,8 +9,9 @@ from typing import Any
 
 from edgekd.cache.alignment import known_images
 from edgekd.cache.fit import check_fit, version_warning
+from edgekd.cache.folder import cache_names, find_cache
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.store import LogitCache, cache_names, find_cache, open_cache
+from edgekd.cache.store import LogitCache, open_cache
 from edgekd.cache.temperature import check_temperature
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format, device_of

@@ -12,7 +12,8 @@ from torch import Tensor
 from edgekd.cache.alignment import known_images
 from edgekd.cache.columns import decode, encode
 from edgekd.cache.fit import version_warning
-from edgekd.cache.shards import Shard, read_shard
+from edgekd.cache.folder import Shard
+from edgekd.cache.shards import read_shard
 from edgekd.cache.state import State, read_state
 from edgekd.cache.store import LogitCache
 from edgekd.compute.formats import Format

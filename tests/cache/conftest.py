@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from edgekd.cache.columns import encode
+from edgekd.cache.folder import all_shards, seal
 from edgekd.cache.listing import read_parts, write_part
 from edgekd.cache.plan import Plan
 from edgekd.cache.shards import write_shard
-from edgekd.cache.store import all_shards, seal
 from edgekd.images.imageset import Listing
 
 ROWS, CLASSES, VIEWS = 70, 3, 2

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from edgekd.cache.columns import STORES, decode, default_store, encode, row_bytes, row_shapes, topk_errors
+from edgekd.cache.columns import decode, encode, topk_errors
+from edgekd.cache.rows import STORES, default_store, row_bytes, row_shapes
 
 NOBODY = torch.tensor([-1])
 

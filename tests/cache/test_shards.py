@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgekd.cache.columns import STORES, encode
+from edgekd.cache.columns import encode
+from edgekd.cache.folder import Shard
 from edgekd.cache.plan import Plan
-from edgekd.cache.shards import Shard, read_shard, write_shard
+from edgekd.cache.rows import STORES
+from edgekd.cache.shards import read_shard, write_shard
 from edgekd.errors import CacheError
 
 SHARD = Shard("plan", "part", 1, 2, 64, 70)

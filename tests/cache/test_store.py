@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgekd.cache.folder import all_shards, cache_names, find_cache, missing_shards, seal, shards_of
 from edgekd.cache.listing import read_parts, write_part
 from edgekd.cache.plan import Plan, read_plan
-from edgekd.cache.store import all_shards, cache_names, find_cache, missing_shards, open_cache, seal, shards_of
+from edgekd.cache.store import open_cache
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
 from edgekd.reading import read_json

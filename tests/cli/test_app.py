@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgekd import __version__
-from edgekd.cli.app import COMMANDS
+from edgekd.cli.commands import COMMANDS
 
 TRAIN = [
     "train-teacher",

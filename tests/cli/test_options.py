@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.cli.app import COMMANDS
+from edgekd.cli.commands import COMMANDS
 from edgekd.cli.options import build
 from edgekd.config import Distill, TrainTeacher
 from edgekd.errors import ConfigError

@@ -48,7 +48,7 @@ def test_memory_is_never_filled() -> None:
 
 
 def test_processes_of_a_machine_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "_free_memory", lambda: 10_000)
+    monkeypatch.setattr(space, "free_memory", lambda: 10_000)
     assert fits_memory(4000) and not fits_memory(4001)
     for name, value in {"RANK": 0, "WORLD_SIZE": 4, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 4}.items():
         monkeypatch.setenv(name, str(value))

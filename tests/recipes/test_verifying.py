@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from edgekd.cache.folder import shards_of
 from edgekd.cache.listing import read_parts
 from edgekd.cache.plan import read_plan
 from edgekd.cache.shards import read_shard, write_shard
-from edgekd.cache.store import shards_of
 
 NAME = "custom-student-pictures"
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.cache.columns import encode
+from edgekd.cache.folder import seal, shards_of
 from edgekd.cache.listing import read_parts, write_part
 from edgekd.cache.plan import Plan
 from edgekd.cache.shards import write_shard
-from edgekd.cache.store import LogitCache, open_cache, seal, shards_of
+from edgekd.cache.store import LogitCache, open_cache
 from edgekd.data.batch import Batch
 from edgekd.images.imageset import Listing
 from edgekd.methods.contract import Side

@@ -14,6 +14,7 @@ from typing import Any, Self
 import edgekd
 from edgekd import errors
 from edgekd.errors import CheckpointError, EdgekdError
+from edgekd.shortage import shortage_in
 
 PACKAGE_ROOT = Path(edgekd.__file__).parent.parent
 
@@ -99,6 +100,8 @@ class Child:
                 "the measuring process was killed from outside",
                 "most likely memory ran out: give a smaller model or batch, or free memory",
             )
+        if (lacking := shortage_in("\n".join(lines[-3:]))) is not None:
+            return lacking
         return CheckpointError(
             f"the measuring process ended with status {code} ({last})",
             "ONNX Runtime failed on this model: export it again, or try another version of onnxruntime",

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from edgekd.cache.columns import row_bytes
 from edgekd.cache.plan import Plan
+from edgekd.cache.rows import row_bytes
 from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.formats import Format, device_of
 from edgekd.config import Distill

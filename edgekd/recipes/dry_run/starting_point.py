@@ -5,10 +5,10 @@ from pathlib import Path
 
 from edgekd.cache.alignment import number_images
 from edgekd.cache.fit import check_fit
+from edgekd.cache.folder import all_shards, missing_shards
 from edgekd.cache.listing import match, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.state import read_state, views_to_have
-from edgekd.cache.store import all_shards, missing_shards
 from edgekd.cache.temperature import check_temperature
 from edgekd.config import Distill
 from edgekd.data.inheritance import inherit_data_options, tell_limit

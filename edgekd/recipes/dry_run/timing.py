@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.cache.columns import decode, default_store, encode
+from edgekd.cache.columns import decode, encode
 from edgekd.cache.plan import Plan
+from edgekd.cache.rows import default_store
 from edgekd.compute.formats import Format, device_of, trial_batch
 from edgekd.config import CacheLogits, Distill
 from edgekd.data.batch import Batch

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from edgekd.errors import CheckpointError
-from edgekd.profiling.measure.process import Child
+from edgekd.profiling.measure.process import Child, environment
 
 WORKER = "edgekd.profiling.measure.timing_process"
 
@@ -77,3 +79,12 @@ def test_it_ends_when_its_input_does(exported: Path) -> None:
         time.sleep(0.01)
     assert child._process.poll() == 0
     child.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("limit", ["ulimit -n 5", "ulimit -n 8", "ulimit -v 24000", "ulimit -v 60000"])
+def test_too_few_descriptors_or_too_little_memory_is_told(exported: Path, limit: str) -> None:
+    command = f"{limit}; exec {sys.executable} -m edgekd profile {exported} --duration 0.01 --warmup 0"
+    done = subprocess.run(["bash", "-c", command], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    assert "error: too many files" in done.stderr or "error: memory ran out" in done.stderr
+    assert "  try: " in done.stderr and "ulimit" in done.stderr

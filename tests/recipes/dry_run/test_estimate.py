@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgekd.cache.columns import row_bytes
+from edgekd.cache.rows import row_bytes
 from edgekd.data.batch import Batch
 from edgekd.exporting import latency
 from edgekd.methods.contract import Side
