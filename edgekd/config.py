@@ -304,7 +304,8 @@ def share_of(shard: str | None) -> tuple[int, int]:
     if here.world > 1:
         raise UsageError(f"--shard {shard}: torchrun shares the work out already", "leave it out, or torchrun")
     number, slash, count = shard.partition("/")
-    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+    is_whole = len(shard) <= 20 and slash and number.isdecimal() and count.isdecimal()
+    if not (is_whole and 1 <= int(number) <= int(count)):
         raise UsageError(f"--shard {shard}: not a share", "give I/N with I from 1 to N, for example 2/4")
     return int(number) - 1, int(count)
 

@@ -51,6 +51,8 @@ def _writing(path: Path) -> Iterator[Path]:
     # processes on several machines may share the folder, so a process's number alone is not enough
     beside = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: there is something that is no regular file", "give another place")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         _sync_folder(path.parent)

@@ -188,3 +188,17 @@ def test_a_manifest_with_bytes_that_are_no_utf8_is_valid_and_comes_back(tmp_path
     run = finished(tmp_path, "mine", data={"options": {"data": "/caf\udce9/\u00e9"}})
     json.loads((run.path / "manifest.json").read_bytes().decode("utf-8"))
     assert run.manifest()["data"]["options"]["data"] == "/caf\udce9/\u00e9"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/full")
+    with pytest.raises(DataError, match="no regular file"), atomic(path) as beside:
+        beside.write_text("x")
+    assert not path.is_file()

@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +95,17 @@ def test_a_number_that_may_be_left_open_takes_the_word_auto(cli: Any, tmp_path: 
     assert "no finished teacher" in cli("cache-logits", "--views", "auto").err
     assert cli("cache-logits", "--views", "some").code == 2
     assert distill('views = "auto"', tmp_path).views is None and distill("views = 3", tmp_path).views == 3
+
+
+def test_options_come_through_a_pipe(tmp_path: Path) -> None:
+    code = "import sys; from edgekd.cli.app import main; sys.exit(main(['devices', '--config', sys.argv[1]]))"
+    script = f"{sys.executable} -c \"{code}\" <(printf '[devices]\\njson = true\\n')"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and json.loads(done.stdout)["devices"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("cache-logits", "--shard", "1/" + "9" * 5000), ("profile", "x", "--batch", "9" * 5000)]
+)
+def test_numbers_of_thousands_of_digits_are_refused(cli: Any, words: tuple[str, ...]) -> None:
+    assert cli(*words).code in (2, 3)

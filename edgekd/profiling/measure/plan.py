@@ -55,6 +55,6 @@ def _threads(config: Profile, device: Device | None, cores: int) -> tuple[list[i
 def parse_list(option: str, text: str, most: int = 1_000_000) -> list[int]:
     """`1,2,4` -> [1, 2, 4], each once; raises UsageError for anything else."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and 1 <= int(part) <= most for part in parts):
+    if not all(part.isdecimal() and len(part) <= 20 and 1 <= int(part) <= most for part in parts):
         raise UsageError(f"--{option} {text}: no list of whole numbers", f"for example --{option} 1,2,4")
     return list(dict.fromkeys(int(part) for part in parts))
