@@ -153,7 +153,7 @@ def test_manifests_are_sorted_json(tmp_path: Path) -> None:
 def test_of_two_that_claimed_a_run_one_begins_it(tmp_path: Path) -> None:
     first, second = (claim(tmp_path, "mine", resume=False, overwrite=False) for _ in range(2))
     first.begin(status="running", whose="first")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="begun and is not finished"):
         second.begin(status="running", whose="second")
     assert first.manifest()["whose"] == "first"
 
