@@ -149,7 +149,14 @@ class Views(Options):
 class Fit(Options):
     """How a network is trained; None means the model's own recipe."""
 
-    epochs: int | None = option(None, "passes over the training images; default: by command and model", low=1)
+    epochs: int | None = option(
+        None, "passes over the training images; default: by model, schedule and number of images", low=1
+    )
+    schedule: Literal["quick", "default", "patient"] = option(
+        "default",
+        "how long to train where neither epochs nor a time limit are given: a third of the default, or four times it "
+        "with mixup and more views (patient teaching, Beyer et al. 2022)",
+    )
     steps: int | None = option(None, "end after this many steps if the epochs are not over before", low=1)
     batch_size: int | None = option(None, "images per step, of all processes together; default: by model", low=1)
     accumulate: int = option(1, "take every step in this many pieces, for less memory", low=1)

@@ -20,6 +20,8 @@ FOLDED = 0.05
 class Recipe:
     """A model's own training settings; sgd is Nesterov with momentum 0.9, `lr` the peak of the one-cycle.
 
+    No recipe smooths labels: the soft labels of a teacher trained so say less of how classes relate, and a student can end
+    below one that learns alone (Mueller et al. 2019, arXiv 1906.02629; docs/results.md).
     `progressive` is the share of the input's side at which training begins, `crop` the largest shift as a share of the
     canvas: by default four pixels of 32, as usual for CIFAR.
     """
@@ -52,25 +54,49 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     ("tiny-cnn",          Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     ("resnet8",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     # How: docs/models.md, "How resnet9 was chosen".
-    ("resnet9",           Recipe("muon",  0.02, 0.3,  256,  24, 0.2, progressive=0.5, crop=0.0625)),
+    ("resnet9",           Recipe("muon",  0.02, 0.3,  256,  24, 0.0, progressive=0.5, crop=0.0625)),
+    # P2's student underfits at P2's rate: at ten times the rate it learns more in fewer epochs (docs/results.md).
+    ("custom-student",    Recipe("adamw", 1e-2, 1e-2, 100,  60, 0.0)),
     # P2, section 4: AdamW as torch has it, batch 100, 100 epochs.
     ("custom-*",          Recipe("adamw", 1e-3, 1e-2, 100, 100, 0.0)),
     # P4: Adam at 1e-3, batch 224, at most 15 epochs.
     ("rescnn-*",          Recipe("adamw", 1e-3, 0.0,  224,  15, 0.0)),
     # Transformers and their kin, after DeiT: AdamW, 1e-3 at batch 1,024 scaled to this batch.
-    ("vit_*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
-    ("deit*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
-    ("swin*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
-    ("mixer_*",           Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.1)),
-    ("convnext*",         Recipe("adamw", 1e-3, 5e-2, 128,  30, 0.1)),
+    ("vit_*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.0)),
+    ("deit*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.0)),
+    ("swin*",             Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.0)),
+    ("mixer_*",           Recipe("adamw", 5e-4, 5e-2, 128,  50, 0.0)),
+    ("convnext*",         Recipe("adamw", 1e-3, 5e-2, 128,  30, 0.0)),
     # Without batch norm plain SGD at a high rate diverges.
-    ("vgg??",             Recipe("adamw", 5e-4, 5e-2, 128,  30, 0.1)),
-    ("mobilenet*",        Recipe("sgd",   0.1,  1e-4, 128,  30, 0.1)),
-    ("efficientnet*",     Recipe("sgd",   0.1,  1e-4, 128,  30, 0.1)),
+    ("vgg??",             Recipe("adamw", 5e-4, 5e-2, 128,  30, 0.0)),
+    ("mobilenet*",        Recipe("sgd",   0.1,  1e-4, 128,  30, 0.0)),
+    ("efficientnet*",     Recipe("sgd",   0.1,  1e-4, 128,  30, 0.0)),
     # ResNets and any other convolutional net: the usual CIFAR and ImageNet recipe, one cycle.
-    ("*",                 Recipe("sgd",   0.1,  5e-4, 128,  30, 0.1)),
+    ("*",                 Recipe("sgd",   0.1,  5e-4, 128,  30, 0.0)),
 )
 # fmt: on
+
+
+Schedule = Literal["quick", "default", "patient"]
+SCHEDULES: dict[Schedule, tuple[float, int]] = {
+    "quick": (1 / 3, 500),
+    "default": (1.0, 3_000),
+    "patient": (4.0, 12_000),
+}
+"""A schedule's factor on a recipe's epochs, and the steps below which a small set is shown more often."""
+MOST_STEPS = 100_000
+"""Steps that the default schedule does not go beyond; the others by their factor."""
+
+
+def epochs_of(recipe: Recipe, schedule: Schedule, steps_per_epoch: int) -> int:
+    """The recipe's epochs under a schedule, within the steps that training needs at least and at most.
+
+    Recipes are counted in epochs of sets of about 50,000 images; 24 epochs of 4,000 images would be 750 steps, in which
+    nothing is learnt to the end.
+    """
+    factor, least = SCHEDULES[schedule]
+    at_most = max(1, int(factor * MOST_STEPS) // steps_per_epoch)
+    return min(max(round(factor * recipe.epochs), -(-least // steps_per_epoch)), at_most)
 
 
 def recipe_for(name: str) -> Recipe:

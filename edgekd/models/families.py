@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 P2_DROPOUT = 0.1
-"""P2 states no probability; a small one, untuned, since an 11,444-parameter student underfits anyway."""
+"""P2 states no probability; a small one for its teachers."""
+P2_STUDENT_DROPOUT = 0.0
+"""None for its student: 11,444 parameters underfit, and any probability costs accuracy (docs/results.md)."""
 
 P4_DROPOUT = 0.5
 
@@ -27,22 +29,23 @@ def custom_teacher(blocks: int, classes: int, channels: int, input_size: int = 3
 
 
 def _custom(blocks: int, classes: int, channels: int) -> nn.Module:
-    stages = [("stem", _p2_block(channels, biased=True))]
+    dropout = P2_DROPOUT if blocks else P2_STUDENT_DROPOUT
+    stages = [("stem", _p2_block(channels, dropout, biased=True))]
     if blocks:
-        stages += [(f"block{number}", _p2_block(32, biased=False)) for number in range(1, blocks + 1)]
+        stages += [(f"block{number}", _p2_block(32, dropout, biased=False)) for number in range(1, blocks + 1)]
     else:
-        stages.append(("block1", _p2_block(32, biased=True)))
-    neck = nn.Sequential(nn.Linear(32, 30), nn.LeakyReLU(), nn.Dropout(P2_DROPOUT))
+        stages.append(("block1", _p2_block(32, dropout, biased=True)))
+    neck = nn.Sequential(nn.Linear(32, 30), nn.LeakyReLU(), nn.Dropout(dropout))
     stages += [("pool", _global_pool()), ("neck", neck), ("head", nn.Linear(30, classes))]
     return nn.Sequential(OrderedDict(stages))
 
 
-def _p2_block(channels: int, *, biased: bool) -> nn.Module:
+def _p2_block(channels: int, dropout: float, *, biased: bool) -> nn.Module:
     layers: list[nn.Module] = [nn.Conv2d(channels, 32, 3, padding=1, bias=biased), nn.LeakyReLU(inplace=True)]
     if not biased:
         layers.append(nn.BatchNorm2d(32))
     # In place where nothing needs the values as they were: batch norm's output, not an activation's.
-    return nn.Sequential(*layers, nn.Dropout(P2_DROPOUT, inplace=not biased))
+    return nn.Sequential(*layers, nn.Dropout(dropout, inplace=not biased))
 
 
 def _global_pool() -> nn.Module:

@@ -30,6 +30,8 @@ VIEWS = 4
 """Views of a new cache when nothing is asked for (docs/results.md: accuracy against views)."""
 PATIENCE = 600.0
 """Seconds that the views nobody asked for may take."""
+CHEAP_VIEWS, CHEAP = 24, 90.0
+"""Of a small set, which is shown in many epochs, a new cache holds up to so many views while they take so few seconds."""
 TOPK = 100
 TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
 SPARE_BYTES = 20_000_000
@@ -112,10 +114,11 @@ def tell_topk(topk: int, classes: int, errors: dict[str, float], report: Reporte
 
 
 def affordable_views(plan: Plan, seconds: float, images: int, folder: Path, epochs: int | None) -> int:
-    """Four views, or as many as epochs use, ten minutes see and half of the free disk holds, and at least one."""
+    """Four views, more where they are cheap; as many as epochs use, ten minutes see and half of the free disk holds."""
+    wanted = max(VIEWS, min(CHEAP_VIEWS, CHEAP / (seconds * images)))
     by_time = PATIENCE / (seconds * images)
     by_disk = _free_bytes(folder) / 2 / (plan.row_bytes * images)
-    return max(1, int(min(VIEWS, epochs or VIEWS, by_time, by_disk)))
+    return max(1, int(min(wanted, epochs or wanted, by_time, by_disk)))
 
 
 def settle_cache_views(state: State, wanted: int | None, images: int, epochs: int | None) -> int:

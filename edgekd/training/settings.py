@@ -13,7 +13,7 @@ from edgekd.data.batch import Batch
 from edgekd.data.view_options import resolve_views
 from edgekd.images.balance import balanced_weights
 from edgekd.images.imageset import ImageData
-from edgekd.models.defaults import Recipe
+from edgekd.models.defaults import Recipe, epochs_of
 from edgekd.objectives.objective import Objective, weighted_sum
 from edgekd.report import Reporter
 
@@ -26,7 +26,7 @@ def settle(config: Config, recipe: Recipe, images: int) -> Config:
     batch_size = min(config.batch_size or recipe.batch_size, images)
     return replace(
         config,
-        epochs=config.epochs or recipe.epochs,
+        epochs=config.epochs or epochs_of(recipe, config.schedule, max(1, images // batch_size)),
         batch_size=batch_size,
         optimizer=recipe.optimizer,
         lr=recipe.lr if config.lr is None else config.lr,
