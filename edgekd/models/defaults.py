@@ -20,7 +20,7 @@ FOLDED = 0.05
 class Recipe:
     """A model's own training settings; sgd is Nesterov with momentum 0.9, `lr` the peak of the one-cycle.
 
-    No recipe smooths labels: the soft labels of a teacher trained so say less of how classes relate, and a student can end
+    No recipe smooths labels: soft labels of a teacher trained so say less of how classes relate, and a student can end
     below one that learns alone (Mueller et al. 2019, arXiv 1906.02629; docs/results.md).
     `progressive` is the share of the input's side at which training begins, `crop` the largest shift as a share of the
     canvas: by default four pixels of 32, as usual for CIFAR.

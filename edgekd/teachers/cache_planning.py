@@ -31,7 +31,7 @@ VIEWS = 4
 PATIENCE = 600.0
 """Seconds that the views nobody asked for may take."""
 CHEAP_VIEWS, CHEAP = 24, 90.0
-"""Of a small set, which is shown in many epochs, a new cache holds up to so many views while they take so few seconds."""
+"""A small set is shown in many epochs: its new cache holds up to so many views while they take so few seconds."""
 TOPK = 100
 TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
 SPARE_BYTES = 20_000_000
