@@ -35,7 +35,7 @@ def find_turned(network: Network, split: Split, batch_size: int, form: Format) -
     split = split.labelled()
     every = -(-len(split) // MOST_IMAGES) or 1
     split = replace(split, index=split.index[::every], targets=split.targets[::every])
-    device = next(network.parameters()).device
+    device = network.offset.device
     pairs: Counter[tuple[int, int]] = Counter()
     known: Counter[int] = Counter()
     network.eval()

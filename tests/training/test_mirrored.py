@@ -21,6 +21,7 @@ class Sides(nn.Module):
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(scale))
+        self.register_buffer("offset", torch.zeros(1))
 
     def forward(self, canvas: Tensor) -> Tensor:
         values = canvas.float().mean((1, 3)) / 255
