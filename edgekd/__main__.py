@@ -22,7 +22,7 @@ for _each in SIGNALS:
 
 try:
     from edgekd.cli.app import main as run_command
-except (OSError, MemoryError) as error:  # no descriptor or no memory is left
+except (OSError, MemoryError, SystemError) as error:  # no descriptor or no memory is left
     os.write(2, f"error: edgekd cannot start ({error})\n  try: raise the limits (ulimit -n, ulimit -v)\n".encode())
     sys.exit(3)
 
