@@ -409,7 +409,7 @@ class Export(Data, Code, Shell):
     )
     runs: Path = option(Path("runs"), "folder of all runs")
     output: Path | None = option(None, "file to write; default: model.onnx in the run's folder")
-    opset: int = option(18, "ONNX opset; 18 loads on every runtime since ONNX Runtime 1.14", low=17, high=24)
+    opset: int = option(18, "ONNX opset; 18, in IR version 8, loads on ONNX Runtime 1.16 and later", low=18, high=24)
     samples: int = option(256, "images on which the file is compared with the network", low=1)
     tolerance: float = option(1e-3, "largest logit difference allowed, relative to the largest logit", low=0)
     batch: str = option("dynamic", "images at once: dynamic, or a fixed number for runtimes that need one")

@@ -24,6 +24,7 @@ class Model(TypedDict, total=False):
     classes: ClassNames
     channels: Channels
     input_size: Side
+    code: str
 
 
 class Images(TypedDict, total=False):

@@ -38,7 +38,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises DataError when the place cannot be written.
     """
-    with _writing(path) as beside:
+    with writing_beside(path) as beside:
         yield beside
         with beside.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -46,7 +46,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[Path]:
+def writing_beside(path: Path) -> Iterator[Path]:
     """A path beside `path`, gone on leaving; its folder is made before and synced after; DataError where it fails."""
     # processes on several machines may share the folder, so a process's number alone is not enough
     beside = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
@@ -98,7 +98,7 @@ def file_sum(path: Path) -> str:
 
 def write_once(path: Path, text: str) -> bool:
     """Write a file unless it is there already; of several processes exactly one is told True."""
-    with _writing(path) as beside:
+    with writing_beside(path) as beside:
         with beside.open("w", encoding="utf-8", errors=ESCAPED) as stream:
             stream.write(text)
             stream.flush()

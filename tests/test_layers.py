@@ -14,7 +14,7 @@ from edgekd.cli.commands import COMMANDS
 ROOT = Path(edgekd.__file__).parent
 LAYERS = {
     "": 0, "errors": 0.1, "cores": 0.1, "values": 0.15, "reading": 0.15, "shortage": 0.15,
-    "manifest": 0.2, "declaration": 0.2, "runs": 0.25, "ranks": 0.26, "config": 0.3, "report": 0.3,
+    "manifest": 0.2, "declaration": 0.2, "runs": 0.25, "writing": 0.26, "ranks": 0.26, "config": 0.3, "report": 0.3,
     "images": 1, "runtimes": 1.1, "profiling": 1.2, "quantization": 1.5,
     "data": 2, "models": 2.1, "compute": 2.2, "cache": 2.3, "methods": 2.3,
     "teachers": 3, "objectives": 3.1, "training": 3.2, "exporting": 3.2, "reporting": 3.2,
@@ -22,7 +22,8 @@ LAYERS = {
 }  # fmt: skip
 HEAVY = {"torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"}
 TORCH_FREE = (
-    "errors", "cores", "values", "reading", "shortage", "manifest", "declaration", "config", "report", "runs", "ranks",
+    "errors", "cores", "values", "reading", "shortage", "manifest", "declaration", "config", "report", "runs",
+    "writing", "ranks",
     "images", "runtimes", "profiling",
 )  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))

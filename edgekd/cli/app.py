@@ -24,6 +24,7 @@ from edgekd.errors import CheckpointError, DataError, EdgekdError, Interrupted, 
 from edgekd.ranks import place
 from edgekd.report import Silent
 from edgekd.shortage import shortage
+from edgekd.writing import undisturbed
 
 SCALING = {"train-teacher", "cache-logits", "distill", "finetune"}
 """Commands that torchrun may start in several processes."""
@@ -128,22 +129,10 @@ def _in_words(error: BaseException, command: type[Options] = Options) -> EdgekdE
     return Interrupted("interrupted", again, error.args[0] if error.args else signal.SIGINT)
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals wait: an interrupted import leaves half a module, and other errors than the interruption."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _load(recipe: str) -> Any:  # noqa: ANN401
     try:
-        with _undisturbed():
+        # an interrupted import leaves half a module, and other errors than the interruption
+        with undisturbed():
             return importlib.import_module(f"edgekd.{recipe}")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

@@ -45,6 +45,7 @@ from edgekd.quantization.kernels import Kernels, kernels_of
 from edgekd.quantization.sensitivity import Sensitivity
 from edgekd.report import Reporter, Result
 from edgekd.runs import atomic
+from edgekd.writing import atomic_all
 
 RAW = 32
 """Images on which files that take raw ones are proven."""
@@ -244,18 +245,18 @@ def _keep(job: Job, kind: str, path: Path, model: ModelProto, facts: dict[str, A
         record = job.source.record | {"precision": kind} | ({"quantization": short} if short else {})
         record["top1"] = _accuracy(job, model)
     try:
-        with atomic(path) as beside:
+        with atomic_all(path, sample_of(path)) as (beside, sample):
             save(model, beside, record)
             parity = compare(beside, evidence.inputs, evidence.expected, evidence.labels)
             failure = check_rounded(parity, path, job.config.max_drop)
             if failure is not None:
                 kept = reject(beside, path)
                 raise CheckFailed(f"{failure.problem}; kept as {kept.name}", failure.hint)
+            found = answers(beside, evidence.inputs[:KEPT])
+            with sample.open("wb") as stream:
+                np.savez(stream, inputs=evidence.inputs[:KEPT], logits=found, labels=evidence.labels[:KEPT])
     except CheckFailed as error:
         return Variant(kind, path.with_name(f"{path.name}.rejected"), parity, error, facts)
-    found = answers(path, evidence.inputs[:KEPT])
-    with atomic(sample_of(path)) as beside, beside.open("wb") as stream:
-        np.savez(stream, inputs=evidence.inputs[:KEPT], logits=found, labels=evidence.labels[:KEPT])
     facts = facts | {"fused": asdict(count_fused(path))} if kind != "fp16" else facts
     return Variant(kind, path, parity, None, facts)
 

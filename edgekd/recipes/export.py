@@ -17,6 +17,7 @@ from edgekd.errors import CheckFailed, CheckpointError, UsageError
 from edgekd.exporting.learnt import LearntGrid
 from edgekd.exporting.onnx import fix_batch, write_metadata, write_onnx
 from edgekd.exporting.parity import check, compare, reject
+from edgekd.exporting.script import script_of, text_for
 from edgekd.exporting.variants import Source, write_raw, write_variants
 from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
@@ -27,12 +28,13 @@ from edgekd.profiling.model_files import sample_of
 from edgekd.quantization.placement import float_twin
 from edgekd.reading import at_home
 from edgekd.report import Reporter, Result, Table
-from edgekd.runs import Run, atomic, check_writable
+from edgekd.runs import Run, check_writable
 from edgekd.runtimes.onnx_file import read_model
 from edgekd.runtimes.predictor import judge_file, open_predictor
 from edgekd.runtimes.scores import Scores
 from edgekd.teachers.resolve import check_classes
 from edgekd.teachers.source import ONNX
+from edgekd.writing import atomic_all
 
 FORMAT = 1
 """Version of the ONNX metadata."""
@@ -43,14 +45,11 @@ KEPT = 16
 
 
 def run(config: Export, report: Reporter) -> Result:
-    """Write the file, prove parity, and put a sample beside it for devices without torch; then those of fewer bits."""
+    """Write the file, prove parity, put a sample and a script for devices beside it; then the files of fewer bits."""
     if (config.model or "").endswith(ONNX):
         return _of_file(config, report)
     source = student_run(config.model, config.runs)
-    path = config.output or source.onnx
-    if path.suffix != ".onnx" or path.is_dir():
-        raise UsageError(f"--output {path}: not the name of an ONNX file", "give one that ends in .onnx")
-    check_writable(path.parent)
+    path = _place(config.output or source.onnx)
     report.note(f"from: {source.path}")
     manifest = source.manifest()
     network = load_network(source, config).eval()
@@ -59,8 +58,10 @@ def run(config: Export, report: Reporter) -> Result:
     check_classes(source, data)
     inputs, labels, logits = _reference(network, data, config.samples)
     described = describe(source, network, manifest)
-    with atomic(path) as beside:
-        write_onnx(float_twin(network.backbone), torch.from_numpy(inputs[:2]), beside, config.opset, described)
+    with atomic_all(path, sample_of(path), script_of(path)) as (beside, sample, script):
+        written = write_onnx(
+            float_twin(network.backbone), torch.from_numpy(inputs[:2]), beside, config.opset, described
+        )
         if config.fixed_batch is not None:
             fix_batch(beside, config.fixed_batch)
         parity = compare(beside, inputs, logits)
@@ -70,12 +71,18 @@ def run(config: Export, report: Reporter) -> Result:
             raise CheckFailed(f"{failure.problem}; kept as {kept.name}", failure.hint)
         tested = _test(beside, data, report)
         write_metadata(beside, described | {"top1": tested.top1 if tested.count else None})
-    with atomic(sample_of(path)) as beside, beside.open("wb") as stream:
-        np.savez(stream, inputs=inputs[:KEPT], logits=logits[:KEPT], labels=labels[:KEPT])
+        with sample.open("wb") as stream:
+            np.savez(stream, inputs=inputs[:KEPT], logits=logits[:KEPT], labels=labels[:KEPT])
+        script.write_text(text_for(path, described), encoding="utf-8")
+    if written.opset != config.opset:
+        report.warn(
+            f"--opset {config.opset}: the exporter cannot write it for this network; the file has {written.opset}"
+        )
     facts = {
         "file": str(path),
         "run": str(source.path),
-        "opset": config.opset,
+        "opset": written.opset,
+        "ir_version": written.ir,
         "size_bytes": path.stat().st_size,
         "params": manifest["params"],
         "classes": len(network.spec.classes),
@@ -100,6 +107,17 @@ def run(config: Export, report: Reporter) -> Result:
         return plain
     more = write_variants(Source(path, record, feed, data, learnt=learnt), config, report)
     return replace(more, data={**facts, **more.data}, tables=[*plain.tables, *more.tables])
+
+
+def _place(path: Path) -> Path:
+    """Where the file is written; raises UsageError or DataError where it, or what comes beside it, cannot be."""
+    if path.suffix != ".onnx":
+        raise UsageError(f"--output {path}: not the name of an ONNX file", "give one that ends in .onnx")
+    folder = next((each for each in (path, sample_of(path), script_of(path)) if each.is_dir()), None)
+    if folder is not None:
+        raise UsageError(f"{folder}: is a folder, a file is to be written there", "give another --output")
+    check_writable(path.parent)
+    return path
 
 
 def _of_file(config: Export, report: Reporter) -> Result:
@@ -161,6 +179,7 @@ def describe(source: Run, network: Network, manifest: dict[str, Any]) -> dict[st
         "std": list(spec.std),
         "params": manifest["params"],
         "macs": manifest["macs"],
+        "precision": "fp32",
         "train_seconds": manifest["result"]["train_seconds"],
         "parents": {
             "run": source.path.name,
@@ -189,7 +208,9 @@ def _table(facts: dict[str, Any], path: Path) -> Table:
         ),
         ("test accuracy of the file", f"{facts['test']['top1']:.2%} of {facts['test']['count']:,} images"),
         ("first choice agrees", f"{parity['top1_agreement']:.2%} of {parity['images']} images"),
+        ("ONNX", f"opset {facts['opset']}, IR version {facts['ir_version']}"),
         ("sample", str(sample_of(path))),
+        ("script", str(script_of(path))),
         *_raw_rows(facts.get("raw_images", {})),
     ]
     return Table("edgekd export", ("", ""), rows)

@@ -39,8 +39,11 @@ class ModelFile:
 
     @property
     def known(self) -> dict[str, Any]:
-        """What its exporter recorded, as far as the report uses it."""
-        return {key: value for key, value in (self.record or {}).items() if key in _USED}
+        """What its exporter recorded, as far as the report uses it; not the accuracy, where it was quantised since."""
+        record = self.record or {}
+        recorded = record.get("precision", self.precision)
+        is_same = {"mixed": "int8"}.get(recorded, recorded) == self.precision
+        return {key: value for key, value in record.items() if key in _USED and (is_same or key != "top1")}
 
     @property
     def params(self) -> int:

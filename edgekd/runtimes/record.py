@@ -29,6 +29,7 @@ class _Record(TypedDict, total=False):
     std: Annotated[list[Positive], Limits(1)] | None
     params: Count | None
     macs: Count | None
+    precision: str | None
     top1: Share | None
     train_seconds: float | None
     parents: dict[str, Any] | None

@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerProcess
@@ -108,3 +110,27 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         if process.is_alive():
             process.kill()
         process.join()
+
+
+PAGE = resource.getpagesize()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a disk with so many free pages of 4 kB at `disk`, or gives it that many."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(pages: int) -> Path:
+        is_there = place.is_mount()
+        options = ("remount," if is_there else "") + f"size={(pages + 1) * PAGE}"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True)
+        if done.returncode:
+            pytest.skip("may not mount")
+        if not is_there:
+            (place / "taken").write_bytes(b"x" * PAGE)
+        return place
+
+    yield mount
+    if place.is_mount():
+        subprocess.run(["umount", place], check=True)

@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -33,7 +32,6 @@ VIEWS = 12
 FIXED = ("--threads", 1, "--precision", "fp32", "--memory-format", "channels-last", "--batch-size", 1, "--quiet")
 MANY = ("cache-logits", "--teacher", NAME, "--views", VIEWS, *FIXED)
 FEW = ("cache-logits", "--teacher", NAME, "--views", 2, *FIXED)
-PAGE = resource.getpagesize()
 
 
 def check_shards(folder: Path, views: int = VIEWS) -> int:
@@ -151,27 +149,6 @@ def test_a_signal_leaves_what_is_written(cli: Any, start: Any, copy: Path, numbe
     assert process.exitcode == code and "interrupted" in told and "the same command goes on" in told, told
     assert len(told.strip().splitlines()) == 2 and check_shards(folder, 1000) >= 2 and not leftovers(folder)
     assert cli("cache-logits", "--name", "stopped", "--views", 2, *FIXED).code == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mounts a disk with so many free pages of 4 kB at `disk`, or gives it that many."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(pages: int) -> Path:
-        is_there = place.is_mount()
-        options = ("remount," if is_there else "") + f"size={(pages + 1) * PAGE}"
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True)
-        if done.returncode:
-            pytest.skip("may not mount")
-        if not is_there:
-            (place / "taken").write_bytes(b"x" * PAGE)
-        return place
-
-    yield mount
-    if place.is_mount():
-        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount")

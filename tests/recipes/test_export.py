@@ -1,11 +1,18 @@
 import json
+import os
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
+from onnxruntime.quantization import quantize_dynamic
+
+from edgekd.runtimes.onnx_file import read_model
 
 STUDENT = "tiny-cnn-from-custom-student-pictures"
 
@@ -18,6 +25,10 @@ def test_the_sample_is_what_the_file_computes(cli: Any, at_work: Path, tmp_path:
         (found,) = session.run(None, {"input": sample["inputs"]})
         assert np.allclose(found, sample["logits"], atol=1e-4)
         assert sample["labels"].dtype == np.int64 and len(sample["labels"]) == len(found)
+    model = onnx.load(tmp_path / "out" / "m.onnx")
+    assert (called.json["opset"], called.json["ir_version"]) == (18, 8)
+    assert (model.opset_import[0].version, model.ir_version) == (18, 8)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"m.onnx", "m.sample.npz", "m.predict.py"}
 
 
 def test_a_tolerance_that_cannot_be_kept_ends_with_five(cli: Any, at_work: Path, tmp_path: Path) -> None:
@@ -116,3 +127,41 @@ def test_raw_images_and_a_fixed_batch(cli: Any, at_work: Path, tmp_path: Path) -
     assert onnxruntime.InferenceSession(str(tmp_path / "m.onnx")).get_inputs()[0].shape == [5, 3, 32, 32]
     assert called.json["input"][0] == 5 and called.json["parity"]["images"] > 1
     assert cli("export", STUDENT, "--batch", "many").code == 2
+
+
+def test_an_old_opset_is_refused(cli: Any, at_work: Path) -> None:
+    assert cli("export", STUDENT, "--opset", 17).code == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may mount")
+def test_model_and_sample_change_together_or_not_at_all(
+    cli: Any, at_work: Path, small_disk: Callable[[int], Path]
+) -> None:
+    size, more = ((at_work / FILE).with_name(name).stat().st_size for name in ("model.onnx", "sample.npz"))
+    pages = -(-size // 4096)
+    assert more > 4 * 4096
+    place = small_disk(pages + 5)  # room for the model beside three old files, but not for the sample
+    before = {"m.onnx": b"old", "m.sample.npz": b"old sample", "m.predict.py": b"old script"}
+    for name, content in before.items():
+        (place / name).write_bytes(content)
+    called = cli("export", STUDENT, "--output", place / "m.onnx")
+    assert called.code == 3 and "m.onnx: cannot be written (No space left" in called.err, called.err
+    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name != "taken"} == before
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.sample.npz", "m.predict.py"])
+def test_a_folder_in_the_place_of_a_file_is_told_before_the_work(
+    cli: Any, at_work: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    called = cli("export", STUDENT, "--output", tmp_path / "m.onnx")
+    assert called.code == 2 and list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_copy_does_not_boast_of_the_accuracy_before(cli: Any, at_work: Path, tmp_path: Path) -> None:
+    quantize_dynamic(str(at_work / FILE), str(tmp_path / "q.onnx"))
+    plain, quantised = (read_model(path) for path in (at_work / FILE, tmp_path / "q.onnx"))
+    assert (plain.precision, quantised.precision) == ("fp32", "int8")
+    assert 0 <= plain.known["top1"] <= 1 and "top1" not in quantised.known
+    assert plain.known["model"] == quantised.known["model"] == "tiny-cnn"

@@ -100,6 +100,11 @@ class Child:
                 "the measuring process was killed from outside",
                 "most likely memory ran out: give a smaller model or batch, or free memory",
             )
+        if code == -signal.SIGILL:
+            return errors.MissingDependency(
+                "the measuring process met an instruction that this processor does not have",
+                "another onnxruntime may run here: 1.21 does not on a Raspberry Pi 4, later ones do",
+            )
         if (lacking := shortage_in("\n".join(lines[-3:]))) is not None:
             return lacking
         return CheckpointError(

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 HERE = platform.node()
 PRIVATE = Path(os.path.expanduser("~/.cache/edgekd/venv"))  # noqa: PTH111 - it raises nothing where there is no home
 OLDEST = (3, 11)
-WANTED = {"numpy": "numpy", "onnxruntime": "onnxruntime", "PIL": "pillow"}
+WANTED = {"numpy": "numpy", "onnxruntime": "onnxruntime>=1.20,!=1.21.*", "PIL": "pillow"}
 ON_DISK = "/var/tmp"
 """/tmp is memory on some systems, and memory is measured."""
 
@@ -69,7 +69,7 @@ def choose_python(install: bool) -> str:
             f"{HERE}: Python {platform.python_version()} is too old",
             "install Python 3.11 or newer there",
         )
-    missing = [package for name, package in WANTED.items() if importlib.util.find_spec(name) is None]
+    missing = [package.partition(">")[0] for name, package in WANTED.items() if importlib.util.find_spec(name) is None]
     if not missing:
         return sys.executable
     if not install:
@@ -82,7 +82,7 @@ def choose_python(install: bool) -> str:
 
 def install_privately() -> str:
     """Make the private environment; it is found again the next time."""
-    say(note=f"installing {', '.join(WANTED.values())} into {PRIVATE}")
+    say(note=f"installing {', '.join(WANTED)} into {PRIVATE}")
     python = str(PRIVATE / "bin" / "python")
     steps = (
         [sys.executable, "-m", "venv", str(PRIVATE)],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.errors import CheckpointError
+from edgekd.errors import CheckpointError, MissingDependency
 from edgekd.profiling.measure.process import Child, environment
 
 WORKER = "edgekd.profiling.measure.timing_process"
@@ -53,6 +53,15 @@ def test_an_interrupted_parent_leaves_none(exported: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert not is_alive(started[0].pid)
+
+
+def test_an_unknown_instruction_is_explained(exported: Path) -> None:
+    with Child(WORKER) as child:
+        open_model(child, exported)
+        os.kill(child.pid, signal.SIGILL)
+        with pytest.raises(MissingDependency) as error:
+            child.ask(seconds=0.01, runs=5, times=None)
+    assert "1.21" in error.value.hint
 
 
 def test_a_killed_child_is_explained(exported: Path) -> None:
