@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edgekd.errors import DataError
 from edgekd.runs import writing_beside
 
 
@@ -19,9 +18,7 @@ def atomic_all(*paths: Path) -> Iterator[list[Path]]:
     with ExitStack() as stack:
         besides = [stack.enter_context(writing_beside(path)) for path in reversed(paths)][::-1]
         yield besides
-        for beside, path in zip(besides, paths, strict=True):
-            if path.is_dir():
-                raise DataError(f"{path}: is a folder, a file is to be written there", "give another --output")
+        for beside in besides:
             with beside.open("rb") as stream:
                 os.fsync(stream.fileno())
         with undisturbed():

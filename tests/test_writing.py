@@ -18,7 +18,7 @@ def test_of_files_that_belong_together_all_appear_or_none(tmp_path: Path) -> Non
     assert (first.read_text(), second.read_text()) == ("1", "2") and len(list(tmp_path.iterdir())) == 2
     second.unlink()
     second.mkdir()
-    with pytest.raises(DataError, match="second: is a folder"), atomic_all(first, second) as besides:
+    with pytest.raises(DataError, match="second: there is something"), atomic_all(first, second) as besides:
         for beside in besides:
             beside.write_text("3")
     assert first.read_text() == "1"
