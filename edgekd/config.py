@@ -448,7 +448,7 @@ class Export(Data, Code, Shell):
 class Evaluate(Data, Machine, Code, Shell):
     """Options of `edgekd evaluate`."""
 
-    model: str | None = option(None, "a run or an ONNX file; default: the newest student", positional=True)
+    model: str | None = option(None, "a run or a model file; default: the newest student", positional=True)
     runs: Path = option(Path("runs"), "folder of all runs")
     split: Literal["test", "val", "train"] = option("test", "which images")
     batch_size: int = option(250, "images per pass", low=1)
@@ -462,7 +462,7 @@ class Evaluate(Data, Machine, Code, Shell):
 class Predict(Code, Shell):
     """Options of `edgekd predict`."""
 
-    model: str = option("", "a run or an ONNX file", positional=True)
+    model: str = option("", "a run or a model file (.onnx, .tflite, .mnn)", positional=True)
     images: tuple[Path, ...] = option((), "image files or folders", positional=True)
     runs: Path = option(Path("runs"), "folder of all runs")
     top: int = option(1, "how many classes to tell per image", low=1)
@@ -472,7 +472,7 @@ class Predict(Code, Shell):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.model or not self.images:
-            raise UsageError("a model and images are needed", "edgekd predict RUN-OR-FILE.onnx IMAGE-OR-FOLDER...")
+            raise UsageError("a model and images are needed", "edgekd predict RUN-OR-FILE IMAGE-OR-FOLDER...")
 
 
 @dataclass(frozen=True)
@@ -511,7 +511,9 @@ class Budget(Options):
 class Profile(Budget, Shell):
     """Options of `edgekd profile`."""
 
-    models: tuple[str, ...] = option((), "ONNX files or runs; default: the newest export", positional=True)
+    models: tuple[str, ...] = option(
+        (), "model files (.onnx, .tflite, .mnn) or runs; default: the newest export", positional=True
+    )
     runs: Path = option(Path("runs"), "folder of all runs")
     device: str | None = option(None, "device profile (see edgekd devices) or a TOML file; default: no limits")
     threads: str | None = option(None, "CPU threads, or a sweep like 1,2,4; default: the profile's, else all cores")

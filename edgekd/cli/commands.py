@@ -8,6 +8,7 @@ from typing import Any
 from edgekd import config
 from edgekd.declaration import Options
 from edgekd.runs import Run
+from edgekd.runtimes.suffixes import is_model_file
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ def _file_or(name: str, of_files: str) -> Callable[[Any], str]:
     def chosen_recipe(chosen: Any) -> str:  # noqa: ANN401
         file = Path(chosen.model or "")
         data = getattr(chosen, "data", None)
-        if data is None and name == "evaluate" and file.suffix == ".onnx":
+        if data is None and name == "evaluate" and is_model_file(file):
             data = (Run(file.parent).data_options() or {}).get("data")
         needs_torch = name == "evaluate" and data in config.TORCHVISION_SETS
-        return f"runtimes.{of_files}" if file.suffix == ".onnx" and not needs_torch else f"recipes.{name}"
+        return f"runtimes.{of_files}" if is_model_file(file) and not needs_torch else f"recipes.{name}"
 
     return chosen_recipe
 
@@ -62,10 +63,10 @@ COMMANDS = {
     ),
     "finetune": Command(config.Finetune, "Train a finished run further, also on other data.", _always("finetune")),
     "export": Command(config.Export, "Write a run as ONNX and prove that it computes the same.", _always("export")),
-    "profile": Command(config.Profile, "Measure ONNX models here and judge them against a device.", _always("profile")),
-    "evaluate": Command(config.Evaluate, "Accuracy of a run or an ONNX file.", _file_or("evaluate", "evaluation")),
+    "profile": Command(config.Profile, "Measure model files here and judge them against a device.", _always("profile")),
+    "evaluate": Command(config.Evaluate, "Accuracy of a run or a model file.", _file_or("evaluate", "evaluation")),
     "predict": Command(
-        config.Predict, "Classes of image files, by a run or an ONNX file.", _file_or("predict", "prediction")
+        config.Predict, "Classes of image files, by a run or a model file.", _file_or("predict", "prediction")
     ),
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _models),
     "methods": Command(config.Methods, "List distillation methods with what they need.", _always("methods")),

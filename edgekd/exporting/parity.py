@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.cores import available_cores
-from edgekd.errors import CheckFailed
+from edgekd.errors import CheckFailed, CheckpointError
 from edgekd.images.imageset import UNLABELLED
-from edgekd.runtimes.session import open_session, plain_words
+from edgekd.runtimes.runtime import Session, run
+from edgekd.runtimes.suffixes import open_model
 
 BATCH = 64
 SPREAD = 1e-5
@@ -39,28 +40,16 @@ def compare(
     return difference(answers(path, inputs), expected, labels)
 
 
-def answers(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a file's first output says of `inputs` [n, ...]: [n, classes]; a fixed batch is filled up by repeating.
+def answers(path: Path, inputs: NDArray[np.float32], session: Session | None = None) -> NDArray[np.float32]:
+    """What a file says of `inputs` [n, ...]: [n, classes]; `session`: the file, opened.
 
     Raises CheckFailed where it does not run on them.
     """
-    session = open_session(path, available_cores())
-    given = session.get_inputs()[0]
-    fixed = given.shape[0]
-    size = fixed if isinstance(fixed, int) and fixed > 0 else BATCH
-    parts = []
-    for start in range(0, len(inputs), size):
-        part = inputs[start : start + size]
-        short = size - len(part) if size == fixed else 0
-        filled = np.concatenate([part, np.repeat(part[-1:], short, axis=0)]) if short else part
-        try:
-            found = np.asarray(session.run(None, {given.name: filled})[0], np.float32)
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise CheckFailed(
-                f"{path}: it does not run on images {list(filled.shape)} ({plain_words(error)})", "export it again"
-            ) from error
-        parts.append(found.reshape(len(filled), -1)[: len(part)])
-    return np.concatenate(parts)
+    opened = open_model(path, available_cores()) if session is None else session
+    try:
+        return run(opened, inputs, path)
+    except CheckpointError as error:
+        raise CheckFailed(error.problem, "export it again") from error
 
 
 def difference(

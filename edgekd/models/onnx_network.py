@@ -12,17 +12,13 @@ from torch import Tensor, nn
 from edgekd.errors import CheckpointError
 from edgekd.models.network import Images, Network, Spec
 from edgekd.report import Reporter
-from edgekd.runtimes.onnx_file import read_model
-from edgekd.runtimes.session import open_session, plain_words
+from edgekd.runtimes.runtime import Port, Session, run
+from edgekd.runtimes.suffixes import describe, open_model
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation, 0-1, that a file from elsewhere is taken to expect."""
-DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    "tensor(uint8)": "uint8",
-}
+DTYPES = ("float32", "float16", "float64", "uint8")
+"""Numbers that images may be fed as."""
 SUM_TOLERANCE = 5e-3
 """Half-precision probabilities sum to 1 within this."""
 ANOTHER = "export it again, with one input of images [batch, channels, side, side]"
@@ -51,7 +47,7 @@ class OnnxBackbone(nn.Module):
         super().__init__()
         self.path = path
         self.feeding = feeding
-        self._session: Any = None
+        self._session: Session | None = None
         self._threads = 0
 
     def forward(self, images: Tensor) -> Tensor:
@@ -62,13 +58,10 @@ class OnnxBackbone(nn.Module):
 
     def answers(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """What the file says of laid-out inputs [n, ...]: [n, classes]; a fixed batch is filled up by repeating."""
-        step = self.feeding.batch or len(inputs)
-        found = []
-        for start in range(0, len(inputs), step):
-            part = inputs[start : start + step]
-            filled = np.concatenate([part, np.repeat(part[-1:], step - len(part), axis=0)])
-            found.append(self._run(filled)[: len(part)])
-        return np.concatenate(found).astype(np.float32, copy=False)
+        if self._session is None or self._threads != torch.get_num_threads():
+            self._threads = torch.get_num_threads()
+            self._session = open_model(self.path, self._threads)
+        return run(self._session, inputs, self.path, self.feeding.output)
 
     def laid_out(self, images: Tensor) -> NDArray[Any]:
         """Prepared images as the file's input takes them: its layout and number format."""
@@ -78,18 +71,6 @@ class OnnxBackbone(nn.Module):
         if self.feeding.dtype == "uint8":
             pixels = pixels.round().clamp(0, 255)
         return np.ascontiguousarray(pixels.numpy()).astype(self.feeding.dtype, copy=False)
-
-    def _run(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        if self._session is None or self._threads != torch.get_num_threads():
-            self._threads = torch.get_num_threads()
-            self._session = open_session(self.path, self._threads)
-        try:
-            found = np.asarray(self._session.run([self.feeding.output], {self.feeding.input: inputs})[0])
-            return found.reshape(len(inputs), -1)
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise CheckpointError(
-                f"{self.path}: ONNX Runtime cannot compute images {list(inputs.shape)} ({plain_words(error)})", ANOTHER
-            ) from error
 
 
 def rebuild_onnx(path: Path, spec: Spec) -> Network:
@@ -103,8 +84,8 @@ def open_onnx(path: Path, images: Images, sample: Tensor, report: Reporter) -> S
     `sample`: canvases, uint8 [n, S, S, C]. What had to be assumed is told as a warning. Raises CheckpointError when
     it does not take images, or does not give as many numbers as there are classes.
     """
-    record = read_model(path).record or {}
-    session = open_session(path, torch.get_num_threads())
+    record = describe(path).record or {}
+    session = open_model(path, torch.get_num_threads())
     given = _input_of(session, path)
     feeding, channels, side = _feeding_of(given, session, path)
     channels = channels or len(record.get("mean", ())) or images.channels
@@ -132,26 +113,27 @@ def are_probabilities(rows: Tensor) -> bool:
     return bool((rows >= 0).all() and ((rows.sum(1) - 1).abs() < SUM_TOLERANCE).all())
 
 
-def _input_of(session: Any, path: Path) -> Any:  # noqa: ANN401
-    inputs = session.get_inputs()
+def _input_of(session: Session, path: Path) -> Port:
+    inputs = session.inputs
     if len(inputs) != 1:
         raise CheckpointError(f"{path}: has {len(inputs)} inputs, a classifier of images has one", ANOTHER)
-    if len(inputs[0].shape or ()) != 4 or inputs[0].type not in DTYPES:
-        raise CheckpointError(f"{path}: its input is {inputs[0].type} {inputs[0].shape}, not images", ANOTHER)
+    if len(inputs[0].shape or ()) != 4 or inputs[0].dtype not in DTYPES:
+        raise CheckpointError(f"{path}: its input is {inputs[0].dtype} {list(inputs[0].shape)}, not images", ANOTHER)
     return inputs[0]
 
 
-def _feeding_of(given: Any, session: Any, path: Path) -> tuple[Feeding, int | None, int | None]:  # noqa: ANN401
+def _feeding_of(given: Port, session: Session, path: Path) -> tuple[Feeding, int | None, int | None]:
     """How the graph's input wants it; its channels and its side where they are fixed."""
     shape = [size if isinstance(size, int) and size > 0 else None for size in given.shape]
     is_last = shape[3] in (1, 3) and shape[1] not in (1, 3)
     channels, sides = (shape[3], shape[1:3]) if is_last else (shape[1], shape[2:])
     fixed = {side for side in sides if side is not None}
     if channels not in (None, 1, 3) or len(fixed) > 1:
-        raise CheckpointError(f"{path}: its input is {given.shape}, not square images of 1 or 3 channels", ANOTHER)
-    names = [each.name for each in session.get_outputs()]
+        sizes = list(given.shape)
+        raise CheckpointError(f"{path}: its input is {sizes}, not square images of 1 or 3 channels", ANOTHER)
+    names = [each.name for each in session.outputs]
     output = "logits" if "logits" in names else names[0]
-    feeding = Feeding(given.name, output, "NHWC" if is_last else "NCHW", DTYPES[given.type], shape[0])
+    feeding = Feeding(given.name, output, "NHWC" if is_last else "NCHW", given.dtype, shape[0])
     return feeding, channels, next(iter(fixed), None)
 
 
@@ -159,7 +141,7 @@ def _normalisation(
     record: dict[str, Any], feeding: Feeding, channels: int, path: Path
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """As the metadata says, none for a file that takes bytes, else ImageNet's (for grey images its average)."""
-    if feeding.dtype == "uint8":
+    if record.get("normalises", feeding.dtype == "uint8"):
         return (0.0,) * channels, (1 / 255,) * channels
     if "mean" in record and "std" in record:
         if not len(record["mean"]) == len(record["std"]) == channels:
@@ -188,10 +170,10 @@ def _tell_assumed(record: dict[str, Any], feeding: Feeding, spec: Spec, path: Pa
         )
 
 
-def _try(path: Path, spec: Spec, session: Any, sample: Tensor) -> Feeding:  # noqa: ANN401
+def _try(path: Path, spec: Spec, session: Session, sample: Tensor) -> Feeding:
     """The feeding with the output that has a number for each class, and whether these are probabilities."""
     known = Feeding(**spec.options)
-    others = [each.name for each in session.get_outputs() if each.name != known.output]
+    others = [each.name for each in session.outputs if each.name != known.output]
     shapes = []
     for name in (known.output, *others):
         feeding = replace(known, output=name)

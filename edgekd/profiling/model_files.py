@@ -1,4 +1,4 @@
-"""Which models a command line means: ONNX files, runs, or the newest export."""
+"""Which models a command line means: model files, runs, or the newest export."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ from edgekd import runs
 from edgekd.errors import CheckpointError, DataError, nearest
 from edgekd.profiling.measure.measuring import Subject
 from edgekd.profiling.measure.process import Child
-from edgekd.runtimes.onnx_file import read_model
 from edgekd.runtimes.record import needed_for_images
+from edgekd.runtimes.suffixes import ONNX, describe
 
 SAMPLE = "sample.npz"
 
@@ -24,15 +24,19 @@ def find_subjects(given: Sequence[str], root: Path) -> list[Subject]:
 
 def open_subject(path: Path, name: str) -> Subject:
     """The model at a path, with the sample that was exported beside it."""
-    file = read_model(path)
+    file = describe(path)
     sample = sample_of(path)
     ours = file.record is not None and sample.is_file()
     return Subject(name, file, sample if ours else None)
 
 
 def sample_of(path: Path) -> Path:
-    """Where an export's sample lies: `sample.npz` beside model.onnx, `NAME.sample.npz` beside another name."""
-    return path.with_name(SAMPLE if path.name == "model.onnx" else f"{path.stem}.{SAMPLE}")
+    """Where an export's sample lies: `sample.npz` beside model.onnx, `NAME.sample.npz` beside another name.
+
+    Beside files of other runtimes NAME has the suffix, too, since model.tflite and model.mnn may be neighbours.
+    """
+    name = path.stem if path.suffix == ONNX else path.name
+    return path.with_name(SAMPLE if path.name == "model.onnx" else f"{name}.{SAMPLE}")
 
 
 def find_images(folder: Path, subjects: Sequence[Subject]) -> list[Path]:
@@ -58,12 +62,12 @@ def _path(given: str, root: Path) -> Path:
             if (path / "model.onnx").is_file():
                 return path / "model.onnx"
             is_run = runs.Run(path).is_there
-            hint = f"edgekd export {given}" if is_run else "give an .onnx file, or a run"
+            hint = f"edgekd export {given}" if is_run else "give a model file, or a run"
             raise CheckpointError(f"{path}: a folder without model.onnx", hint)
     exported = [path.parent.name for path in root.glob("*/model.onnx")]
     raise CheckpointError(
-        f"{given}: no such ONNX file, and no such run in {root}",
-        nearest(given, exported) if exported else f"give an .onnx file; {root} has no exported run",
+        f"{given}: no such model file, and no such run in {root}",
+        nearest(given, exported) if exported else f"give a model file; {root} has no exported run",
     )
 
 
@@ -75,9 +79,13 @@ def _newest(root: Path) -> Path:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Short names: the run's for model.onnx in a run, else the file's; the whole path when two are alike."""
+    """Short names: the run's for model.onnx in a run, else the file's; with suffix or whole where two are alike."""
     short = [
         path.parent.name if path.name == "model.onnx" and runs.Run(path.parent).is_there else path.stem
         for path in paths
     ]
-    return [name if short.count(name) == 1 else str(path) for name, path in zip(short, paths, strict=True)]
+    longer = [path.name for path in paths]
+    return [
+        name if short.count(name) == 1 else long if longer.count(long) == 1 else str(path)
+        for name, long, path in zip(short, longer, paths, strict=True)
+    ]

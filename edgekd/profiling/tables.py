@@ -181,7 +181,7 @@ def _how(report: Report) -> Iterator[str]:
             yield (
                 f"{model['name']}: {each['runs']} runs in {each['seconds']:.1f} s after {each['warmup_runs']} "
                 f"for warm-up, {each['input_source']} ({each['different_inputs']} inputs in turn), "
-                f"{in_words(each['batch'], each['threads'])}, onnxruntime {versions['onnxruntime']}, CPU"
+                f"{in_words(each['batch'], each['threads'])}, {model['runtime']} {versions[model['runtime']]}, CPU"
             )
             missing = [
                 f"{name} needs {runs_needed(float(name[1:]))} runs"

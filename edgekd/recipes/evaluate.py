@@ -12,13 +12,14 @@ from edgekd.runs import same_data
 from edgekd.runtimes import evaluation as evaluate_onnx
 from edgekd.runtimes.conclusion import check_target, conclude
 from edgekd.runtimes.evaluation import complete, field_classes
+from edgekd.runtimes.suffixes import is_model_file
 from edgekd.teachers.resolve import check_classes
 
 
 def run(config: Evaluate, report: Reporter) -> Result:
     """Accuracy and loss of a run on a split of its own data, or of other data of the same classes."""
     check_target(config.failures)
-    if str(config.model or "").endswith(".onnx"):
+    if is_model_file(config.model):
         config = complete(config)
         return evaluate_onnx.judge(config, open_data(config, report, field_classes(config)), report)
     source = student_run(config.model, config.runs)

@@ -1,4 +1,4 @@
-"""`edgekd evaluate` of an ONNX file: no torch unless the data needs it."""
+"""`edgekd evaluate` of a deployed model file: no torch unless the data needs it."""
 
 from dataclasses import fields
 from pathlib import Path

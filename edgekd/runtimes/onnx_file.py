@@ -3,16 +3,14 @@
 Only the few fields used here are followed (onnx.proto: ModelProto, GraphProto, NodeProto, TensorProto).
 """
 
-import hashlib
 import math
 import mmap
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekd.errors import CheckpointError
+from edgekd.runtimes.model_file import ModelFile, hash_files
 from edgekd.runtimes.record import read_record
 
 Buffer = mmap.mmap | bytes
@@ -20,41 +18,7 @@ Field = tuple[int, int | tuple[int, int]]
 
 _FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16 = 1, 10, 11, 16
 _INT8 = (2, 3)
-_USED = ("model", "params", "macs", "train_seconds", "top1", "input_size", "parents")
 _WEIGHTS = (_FLOAT, _FLOAT16, _DOUBLE, _BFLOAT16, *_INT8)
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """Facts of one ONNX file; `size_bytes`, `sha256` and `files` include its external weights."""
-
-    path: Path
-    size_bytes: int
-    sha256: str
-    weights: int
-    precision: str
-    operators: dict[str, int]
-    files: tuple[Path, ...]
-    record: dict[str, Any] | None
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """What its exporter recorded, as far as the report uses it; not the accuracy, where it was quantised since."""
-        record = self.record or {}
-        recorded = record.get("precision", self.precision)
-        is_same = {"mixed": "int8"}.get(recorded, recorded) == self.precision
-        return {key: value for key, value in record.items() if key in _USED and (is_same or key != "top1")}
-
-    @property
-    def params(self) -> int:
-        """The parameters its exporter recorded, else the weights counted in the file."""
-        return int(self.known.get("params", self.weights))
-
-    @property
-    def macs(self) -> int | None:
-        """The multiply-adds of one image that its exporter recorded."""
-        recorded = self.known.get("macs")
-        return None if recorded is None else int(recorded)
 
 
 def read_model(path: Path) -> ModelFile:
@@ -78,22 +42,13 @@ def read_model(path: Path) -> ModelFile:
     return ModelFile(
         path=path,
         size_bytes=sum(each.stat().st_size for each in files),
-        sha256=_hash(files),
+        sha256=hash_files(files),
         weights=found.weights,
         precision=found.precision(),
         operators=dict(found.operators),
         files=tuple(files),
         record=None if text is None else read_record(text, path),
     )
-
-
-def _hash(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for each in files:
-        with each.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _model(data: Buffer) -> tuple[list[tuple[int, int]], str | None]:

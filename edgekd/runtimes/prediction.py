@@ -1,4 +1,4 @@
-"""`edgekd predict`: from image files to a table of classes, by an ONNX file or whatever else answers."""
+"""`edgekd predict`: from image files to a table of classes, by a model file or whatever else answers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Predictor:
 
 
 def run(config: Predict, report: Reporter) -> Result:
-    """Classes of image files by an ONNX file that edgekd exported."""
+    """Classes of image files by a model file that edgekd exported."""
     answer = open_predictor(config.model, config.threads)
     record = answer.record
     form = form_of(record)

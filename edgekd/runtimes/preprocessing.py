@@ -1,9 +1,13 @@
 """A canvas becomes a model's input in numpy, as in training: resize with antialiasing, then normalise."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgekd.runtimes.record import Record
+from edgekd.runtimes.runtime import Port
 
 
 def prepare(canvases: NDArray[np.uint8], size: int, mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
@@ -14,6 +18,21 @@ def prepare(canvases: NDArray[np.uint8], size: int, mean: Sequence[float], std: 
         pixels = np.matmul(np.matmul(weights, pixels), weights.T)
     offset, scale = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) * 255 for values in (mean, std))
     return np.ascontiguousarray((pixels - offset) / scale, dtype=np.float32)
+
+
+def feed_of(canvases: NDArray[np.uint8], record: Record, given: Port) -> NDArray[Any]:
+    """Canvases `[n, S, S, C]` as a model's input takes them: its size, layout, number format and normalisation.
+
+    A model that normalises itself (`normalises` in its record; bytes as input say so too) gets values of 0-255.
+    """
+    mean, std = record["mean"], record["std"]
+    is_bytes = given.dtype == "uint8"
+    if record.get("normalises", is_bytes):
+        mean, std = [0.0] * len(mean), [1 / 255] * len(std)
+    inputs = prepare(canvases, record["input_size"], mean, std)
+    if record.get("layout", given.layout) == "NHWC":
+        inputs = np.ascontiguousarray(np.moveaxis(inputs, 1, 3))
+    return np.rint(inputs).clip(0, 255).astype(np.uint8) if is_bytes else inputs.astype(given.dtype, copy=False)
 
 
 def triangle_weights(source: int, target: int) -> NDArray[np.float32]:

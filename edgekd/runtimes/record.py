@@ -27,6 +27,10 @@ class _Record(TypedDict, total=False):
     grey_bits: Literal[8, 10, 12, 14, 16] | None
     mean: Annotated[list[float], Limits(1)] | None
     std: Annotated[list[Positive], Limits(1)] | None
+    input_dtype: str | None
+    layout: Literal["NCHW", "NHWC"] | None
+    normalises: bool | None
+    runtime: str | None
     params: Count | None
     macs: Count | None
     precision: str | None

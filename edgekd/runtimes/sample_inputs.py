@@ -1,6 +1,5 @@
 """What a session is fed while it is measured: the export's own samples, or made-up values that fit its inputs."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import CheckpointError
 from edgekd.images.arrays import read_arrays
-from edgekd.runtimes.session import plain_words
+from edgekd.runtimes.runtime import Port, Session
 
 Feed = dict[str, NDArray[Any]]
 
@@ -28,28 +27,19 @@ LENGTH = 16
 SAMPLED = {"inputs": ("fiu", 2), "logits": ("f", 2), "labels": ("iu", 1)}
 """The arrays of a sample: numpy's kinds of number, and the fewest dimensions."""
 
-DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(uint16)": np.uint16,
-    "tensor(int16)": np.int16,
-    "tensor(uint32)": np.uint32,
-    "tensor(int32)": np.int32,
-    "tensor(uint64)": np.uint64,
-    "tensor(int64)": np.int64,
-    "tensor(bool)": np.bool_,
-}
+NUMBERS = (
+    *("float32", "float16", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+    "bool",
+)
+"""Kinds of input that values can be made up for, by numpy's names."""
 
 
-def make_feeds(session: Any, batch: int, sample: Path | None, path: str) -> tuple[list[Feed], str]:  # noqa: ANN401
+def make_feeds(session: Session, batch: int, sample: Path | None, path: str) -> tuple[list[Feed], str]:
     """Several feeds of `batch` rows to use in turn for the model at `path`, and words on where they come from.
 
     Raises CheckpointError when an input is of a kind that cannot be made up, or its batch is fixed otherwise.
     """
-    inputs = session.get_inputs()
+    inputs = session.inputs
     dtypes = {each.name: _dtype(each, path) for each in inputs}
     shapes = {each.name: input_shape(each, batch, path, is_first=each is inputs[0]) for each in inputs}
     real = _sample(sample, shapes) if len(inputs) == 1 else None
@@ -75,12 +65,12 @@ def _count(size: int) -> int:
     return max(1, min(MOST_FEEDS, POOL_BYTES // max(size, 1)))
 
 
-def input_shape(given: Any, batch: int, path: str, *, is_first: bool) -> tuple[int, ...]:  # noqa: ANN401
+def input_shape(given: Port, batch: int, path: str, *, is_first: bool) -> tuple[int, ...]:
     """The shape an input gets: its own sizes where fixed, `batch` first, usual image sizes where open.
 
     Raises CheckpointError when the first input's batch is fixed at another number, or an input is always empty.
     """
-    shape = list(given.shape or [])
+    shape = list(given.shape)
     if not shape:
         return ()
     if 0 in shape:
@@ -90,31 +80,22 @@ def input_shape(given: Any, batch: int, path: str, *, is_first: bool) -> tuple[i
             f"{path}: input {given.name} {shape}: its batch is fixed at {shape[0]}, not {batch}",
             f"give --batch {shape[0]}, or export the model with a dynamic batch",
         )
-    channels_last = len(shape) == 4 and _is_channels(shape[3]) and not _is_channels(shape[1])
-    open_sizes = _image_sizes(channels_last) if len(shape) == 4 else [LENGTH] * len(shape)
+    open_sizes = _image_sizes(given.layout == "NHWC") if len(shape) == 4 else [LENGTH] * len(shape)
     open_sizes[0] = batch
     return tuple(size if isinstance(size, int) and size > 0 else open_sizes[axis] for axis, size in enumerate(shape))
-
-
-def _is_channels(size: int | str | None) -> bool:
-    return size in (1, 3) or str(size).lower().startswith("c")
 
 
 def _image_sizes(channels_last: bool) -> list[int]:
     return [1, SIDE, SIDE, 3] if channels_last else [1, 3, SIDE, SIDE]
 
 
-def _dtype(given: Any, path: str) -> Any:  # noqa: ANN401
-    if given.type not in DTYPES:
+def _dtype(given: Port, path: str) -> Any:  # noqa: ANN401
+    if given.dtype not in NUMBERS:
         raise CheckpointError(
-            f"{path}: input {given.name} is {given.type}: no values can be made up for it",
-            "only tensors of numbers can be profiled: " + ", ".join(sorted(map(_short, DTYPES))),
+            f"{path}: input {given.name} is {given.dtype}: no values can be made up for it",
+            f"only tensors of numbers can be profiled: {', '.join(NUMBERS)}",
         )
-    return DTYPES[given.type]
-
-
-def _short(kind: str) -> str:
-    return re.sub(r"tensor\((.*)\)", r"\1", kind)
+    return np.dtype(given.dtype)
 
 
 def _made_up(random: np.random.Generator, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:  # noqa: ANN401
@@ -159,35 +140,3 @@ def _fault(arrays: dict[str, NDArray[Any]]) -> str | None:
             return f"its {name} are not all numbers"
     counts = [len(arrays[name]) for name in SAMPLED]
     return None if len(set(counts)) == 1 else "it has {} inputs, {} logits, {} labels".format(*counts)
-
-
-def logits_of(session: Any, inputs: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
-    """Logits [n, classes] of prepared images [n, ...]; a fixed batch is filled up by repeating the last one.
-
-    Raises CheckpointError naming `source` where the model does not take such images, or is no classifier.
-    """
-    fixed = session.get_inputs()[0].shape[0]
-    size = fixed if isinstance(fixed, int) and fixed > 0 else len(inputs)
-    found = []
-    for start in range(0, len(inputs), size):
-        part = inputs[start : start + size]
-        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-        found.append(_run(session, filled, source)[: len(part)])
-    return np.concatenate(found)
-
-
-def _run(session: Any, rows: NDArray[np.float32], source: Path) -> NDArray[np.float32]:  # noqa: ANN401
-    given = session.get_inputs()[0]
-    kind = np.float16 if given.type == "tensor(float16)" else np.float32
-    try:
-        logits: NDArray[np.float32] = np.asarray(session.run(None, {given.name: rows.astype(kind)})[0], np.float32)
-    except Exception as error:  # ONNX Runtime's own exceptions share no base class
-        raise CheckpointError(
-            f"{source}: the model does not run on these {list(rows.shape)} inputs ({plain_words(error)})",
-            "the sample and the metadata must be of this model: export it again",
-        ) from error
-    if logits.ndim != 2:
-        raise CheckpointError(
-            f"{source}: the model answers with {list(logits.shape)}, not a row of logits each", "give a classifier"
-        )
-    return logits

@@ -1,21 +1,15 @@
 """An ONNX Runtime session as edgekd measures it: on the CPU, with its threads stated."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from edgekd.errors import CheckpointError
+from edgekd.runtimes.runtime import plain_words
 from edgekd.shortage import shortage_in
 
-_NOISE = (
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : ",
-    r"/\S*onnxruntime\S*:\d+ [^()]*\([^()]*\)(?: const)? ?",
-    r"Exception during (?:initialization|loading): ",
-    r"Load model from .*? failed: ?",
-)
-_LONGEST = 240
+__all__ = ["QUIET", "open_session", "plain_words"]
 
 QUIET = 3
 """ONNX Runtime's log level "error": its warnings on odd graphs are not the user's."""
@@ -39,11 +33,3 @@ def open_session(path: Path, threads: int, options: Any = None) -> Any:  # noqa:
     if not session.get_outputs():
         raise CheckpointError(f"{path}: it has no outputs, so there is nothing to run", "export it again")
     return session
-
-
-def plain_words(error: Exception) -> str:
-    """An exception's message on one line, without the places in ONNX Runtime's own source, and not too long."""
-    words = " ".join(str(error).split())
-    for noise in _NOISE:
-        words = re.sub(noise, "", words)
-    return (words if len(words) <= _LONGEST else f"{words[: _LONGEST - 3]}...") or type(error).__name__

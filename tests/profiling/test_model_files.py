@@ -54,7 +54,7 @@ def test_a_run_without_export_says_what_to_do(runs: Path) -> None:
     (runs / "fresh").mkdir()
     with pytest.raises(CheckpointError) as caught:
         find_subjects(["fresh"], runs)
-    assert "give an .onnx file" in caught.value.hint
+    assert "give a model file" in caught.value.hint
     (runs / "fresh" / "manifest.json").write_text("{}")
     with pytest.raises(CheckpointError) as caught:
         find_subjects(["fresh"], runs)

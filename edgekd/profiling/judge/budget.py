@@ -84,7 +84,7 @@ def judge(limits: Limits, model: dict[str, Any], figures: dict[str, Any]) -> lis
         "max_rss_mb": (figures["memory_mb"]["peak"], ""),
         "max_size_mb": (model["size_bytes"] / 1e6, ""),
         "min_top1": _top1(model),
-        "max_params": (model["params"], ""),
+        "max_params": (model["params"], "" if model["params"] is not None else "not known: the file does not tell"),
         "max_macs": _macs(model),
         "max_train_minutes": _train_minutes(model),
     }

@@ -13,17 +13,18 @@ from edgekd.images.decoder import form_of, read
 from edgekd.images.folder import visible_folders, walk
 from edgekd.images.names import normalise
 from edgekd.images.splits import split_of
-from edgekd.runtimes.preprocessing import prepare
-from edgekd.runtimes.sample_inputs import logits_of, read_sample
+from edgekd.runtimes.preprocessing import feed_of
+from edgekd.runtimes.runtime import Session, run
+from edgekd.runtimes.sample_inputs import read_sample
 
 BATCH = 100
 
 
-def check_parity(session: Any, sample: Path) -> dict[str, Any]:  # noqa: ANN401
+def check_parity(session: Session, sample: Path) -> dict[str, Any]:
     """The export's own sample run here: how far its logits are off, and how often the top class agrees."""
     arrays = read_sample(sample)
     expected = arrays["logits"]
-    found = logits_of(session, arrays["inputs"], sample)
+    found = run(session, arrays["inputs"], sample)
     if not np.isfinite(found).all():
         raise CheckpointError(
             f"{sample}: the model answers it with values that are no numbers", "train or export again"
@@ -40,7 +41,7 @@ def check_parity(session: Any, sample: Path) -> dict[str, Any]:  # noqa: ANN401
     }
 
 
-def measure_accuracy(session: Any, record: dict[str, Any], images: Path) -> dict[str, Any]:  # noqa: ANN401
+def measure_accuracy(session: Session, record: dict[str, Any], images: Path) -> dict[str, Any]:
     """Top-1 and top-5 on `images/<class>/*`, decoded and prepared as in training.
 
     Raises DataError for folders that are none of the model's classes, or images that cannot be read.
@@ -50,8 +51,7 @@ def measure_accuracy(session: Any, record: dict[str, Any], images: Path) -> dict
     for start in range(0, len(files), BATCH):
         part = files[start : start + BATCH]
         canvases = np.stack([_canvas(path, record) for path, _ in part])
-        inputs = prepare(canvases, record["input_size"], record["mean"], record["std"])
-        logits = logits_of(session, inputs, images)
+        logits = run(session, feed_of(canvases, record, session.inputs[0]), images)
         targets = np.array([target for _, target in part])[:, None]
         ranked = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         top1 += int((ranked[:, :1] == targets).sum())

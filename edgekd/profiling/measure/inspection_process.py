@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from edgekd.errors import UsageError
 from edgekd.profiling.measure.accuracy import check_parity, list_images, measure_accuracy
 from edgekd.profiling.measure.operators import Peak, nodes_of, table
 from edgekd.profiling.measure.protocol import answer
+from edgekd.runtimes.onnx_runtime import OnnxSession
 from edgekd.runtimes.sample_inputs import make_feeds
 from edgekd.runtimes.session import open_session
+from edgekd.runtimes.suffixes import entry_of, open_model
 
 SKIPPED_RUNS = 3
 FEWEST_RUNS = 5
@@ -22,7 +25,12 @@ SECONDS = 1.0
 
 
 def inspect_operators(path: str, sample: str | None, batch: int, threads: int) -> dict[str, Any]:
-    """Operator tables of one model: as ONNX Runtime runs it, and as written (its fusions off)."""
+    """Operator tables of one model: as ONNX Runtime runs it, and as written (its fusions off).
+
+    Raises UsageError for a file of another runtime.
+    """
+    if entry_of(Path(path)).name != "onnxruntime":
+        raise UsageError(f"--operators: {path} is no ONNX file", "leave it out, or profile the .onnx file")
     peak = trial()
     where = Path(sample) if sample else None
     settings = onnxruntime.SessionOptions()
@@ -50,7 +58,7 @@ def _traced(path: Path, sample: Path | None, batch: int, how: tuple[int, Any]) -
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(folder) / "trace")
         session = open_session(path, threads, settings)
-        feeds, _ = make_feeds(session, batch, sample, str(path))
+        feeds, _ = make_feeds(OnnxSession(session), batch, sample, str(path))
         begin, runs = time.monotonic(), 0
         while runs < SKIPPED_RUNS + FEWEST_RUNS or (time.monotonic() - begin < SECONDS and runs < 500):
             session.run(None, feeds[runs % len(feeds)])
@@ -92,7 +100,7 @@ def inspect(kind: str, path: str, threads: int, **more: Any) -> dict[str, Any]: 
         return inspect_operators(path, more["sample"], more["batch"], threads)
     if kind == "images":
         return {"files": [str(place) for place, _ in list_images(Path(more["images"]), more["classes"])]}
-    session = open_session(Path(path), threads)
+    session = open_model(Path(path), threads)
     if kind == "parity":
         return check_parity(session, Path(more["sample"]))
     return measure_accuracy(session, more["record"], Path(more["images"]))

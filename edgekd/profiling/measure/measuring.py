@@ -13,7 +13,7 @@ from typing import Any
 from edgekd.profiling.measure.process import Child
 from edgekd.profiling.measure.quantiles import DRIFT_WARNING, WINDOWS, median, summarise, thin, windows
 from edgekd.profiling.measure.timing import MEASURED_RUNS, WARM_UP_RUNS
-from edgekd.runtimes.onnx_file import ModelFile
+from edgekd.runtimes.model_file import ModelFile
 
 ROUND_SECONDS = 5.0
 """No round is longer: a child whose parent is gone ends with its round."""

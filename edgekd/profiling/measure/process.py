@@ -109,7 +109,7 @@ class Child:
             return lacking
         return CheckpointError(
             f"the measuring process ended with status {code} ({last})",
-            "ONNX Runtime failed on this model: export it again, or try another version of onnxruntime",
+            "the runtime failed on this model: export it again, or try another version of the runtime",
         )
 
 

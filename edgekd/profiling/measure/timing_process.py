@@ -1,6 +1,6 @@
 """The timing child, `python -m edgekd.profiling.measure.timing_process`: a JSON command a line in, an answer out.
 
-It stays as light as a bare ONNX Runtime process: numpy, onnxruntime and the few modules beside this one.
+It stays as light as a bare process of the model's runtime: numpy, that runtime and the few modules beside this one.
 """
 
 from array import array
@@ -10,30 +10,32 @@ from time import perf_counter_ns
 from typing import Any
 
 import numpy
-import onnxruntime
 
 from edgekd.errors import CheckpointError
 from edgekd.profiling.measure.memory import peak_mb, resident_mb
 from edgekd.profiling.measure.protocol import answer
 from edgekd.profiling.measure.timing import quiet, repeat
+from edgekd.runtimes.runtime import plain_words
 from edgekd.runtimes.sample_inputs import Feed, make_feeds
-from edgekd.runtimes.session import open_session, plain_words
+from edgekd.runtimes.suffixes import runtime_of
 
 
 class Worker:
     """One model, one batch size, one thread count."""
 
     def __init__(self, path: str, sample: str | None, batch: int, threads: int) -> None:
+        runtime = runtime_of(Path(path))
+        version = runtime.version()  # loads the package, which is no part of opening a model
         before = resident_mb()
         begin = perf_counter_ns()
-        self.session = open_session(Path(path), threads)
+        self.session = runtime.open(Path(path), threads)
         load = perf_counter_ns() - begin
         self.path = path
         self.feeds, source = make_feeds(self.session, batch, Path(sample) if sample else None, path)
         begin = perf_counter_ns()
         outputs = self._answer(self.feeds[0])
         first = perf_counter_ns() - begin
-        named = [each.name for each in self.session.get_outputs()]
+        named = [each.name for each in self.session.outputs]
         others = (self._answer(feed) for feed in self.feeds[1:])
         bad = {
             name for each in (outputs, *others) for name, value in zip(named, each, strict=True) if not _finite(value)
@@ -46,13 +48,13 @@ class Worker:
             "feeds": len(self.feeds),
             "source": source,
             "not_finite": sorted(bad),
-            "versions": {"onnxruntime": onnxruntime.__version__, "numpy": numpy.__version__},
+            "versions": {runtime.name: version, "numpy": numpy.__version__},
         }
 
     def _answer(self, feed: Feed) -> list[Any]:
         try:
-            outputs: list[Any] = self.session.run(None, feed)
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            outputs: list[Any] = self.session.compute(feed)
+        except Exception as error:  # runtimes' own exceptions share no base class
             shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in feed.items())
             raise CheckpointError(
                 f"{self.path}: it does not run on {shapes} ({plain_words(error)})",
@@ -64,8 +66,8 @@ class Worker:
         """Run for `seconds` and `runs`; the ns of each run are appended to the file `times`."""
         try:
             with quiet():
-                taken = repeat(turns(self.session.run, self.feeds), seconds, runs)
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+                taken = repeat(turns(self.session.compute, self.feeds), seconds, runs)
+        except Exception as error:  # runtimes' own exceptions share no base class
             raise CheckpointError(
                 f"{self.path}: it runs on some inputs and fails on others ({plain_words(error)})",
                 "it cannot be measured with these: export it with edgekd, whose sample is then used",
@@ -78,7 +80,7 @@ class Worker:
 def turns(run: Callable[..., object], feeds: list[Feed]) -> Callable[[int], object]:
     """`run` on one feed after the other."""
     count = len(feeds)
-    return lambda index: run(None, feeds[index % count])
+    return lambda index: run(feeds[index % count])
 
 
 def _finite(value: Any) -> bool:  # noqa: ANN401

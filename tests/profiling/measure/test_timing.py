@@ -26,7 +26,7 @@ class Session:
         self.clock, self.slow_every, self.runs = clock, slow_every, 0
         self.fed: list[int] = []
 
-    def run(self, outputs: None, feed: dict[str, int]) -> None:
+    def run(self, feed: dict[str, int]) -> None:
         self.runs += 1
         self.fed.append(feed["input"])
         sleeps = self.slow_every and self.runs % self.slow_every == 0
