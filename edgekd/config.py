@@ -453,9 +453,46 @@ class Evaluate(Data, Machine, Code, Shell):
     split: Literal["test", "val", "train"] = option("test", "which images")
     batch_size: int = option(250, "images per pass", low=1)
     per_class: bool = option(False, "also a table of recall, precision and F1 by class")
+    confusion: bool = option(False, "also a table of how often each class (row) was answered with each other (column)")
     failures: Path | None = option(
         None, "write the wrong images here, the surest mistakes first: image, class, answer, confidence (.csv or .json)"
     )
+
+
+@dataclass(frozen=True)
+class Report(Data, Machine, Code, Shell):
+    """Options of `edgekd report`."""
+
+    model: str | None = option(
+        None,
+        "a run, the folder of a study or a search, or a report.json made before; default: the newest student",
+        positional=True,
+    )
+    runs: Path = option(Path("runs"), "folder of all runs")
+    output: Path | None = option(
+        None, "page to write, .html or .md, with its facts as .json beside it; default: report.html in the same folder"
+    )
+    format: Literal["html", "markdown"] | None = option(
+        None, "kind of page; default: by the name of --output, else html where the report extra is installed"
+    )
+    open: bool = option(False, "show the page in the web browser")
+    split: Literal["test", "val", "train"] = option("test", "which images")
+    batch_size: int = option(250, "images per pass", low=1)
+    pictures: int = option(12, "images shown of each kind: mistakes, doubts, suspect labels", low=0, high=200)
+    corrupted: int = option(
+        500, "images that are also judged with noise, blur, other brightness and as JPEG; 0: none", low=0
+    )
+    sure: float = option(
+        0.7, "a label is suspect where the teacher gives another class at least this probability", low=0.5, high=1
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        suffix = {"html": ".html", "markdown": ".md"}.get(self.format or "")
+        if self.output is not None and suffix and self.output.suffix != suffix:
+            raise UsageError(
+                f"--format {self.format} and --output {self.output}: they differ", f"give a name that ends in {suffix}"
+            )
 
 
 @dataclass(frozen=True)

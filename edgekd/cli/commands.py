@@ -68,6 +68,7 @@ COMMANDS = {
     "predict": Command(
         config.Predict, "Classes of image files, by a run or a model file.", _file_or("predict", "prediction")
     ),
+    "report": Command(config.Report, "One page on a run, a study or a search.", _always("report")),
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _models),
     "methods": Command(config.Methods, "List distillation methods with what they need.", _always("methods")),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format
@@ -32,7 +34,8 @@ def logits_of(
     network: Network, split: Split, batch_size: int, form: Format
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Logits [batch, classes] in float32 and targets [batch], batch by batch, in evaluation mode."""
-    device = next(network.parameters()).device
+    # a network that ONNX Runtime computes has no parameters
+    device = next((each.device for each in network.parameters()), torch.device("cpu"))
     network.eval()
     with torch.inference_mode(), form.autocast(device):
         for batch in in_order(split, batch_size):
@@ -82,6 +85,21 @@ def judge(
             if progress is not None:
                 progress.advance(len(target))
     return tally
+
+
+def answers(
+    network: Network, split: Split, batch_size: int, progress: Progress | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits [images, classes] and targets [images] of a whole split, of float32 weights computed in float32."""
+    EXACT.prepare(network)
+    logits, targets = [], []
+    with _exact_products():
+        for found, target in logits_of(network, split, batch_size, EXACT):
+            logits.append(found.cpu().numpy())
+            targets.append(target.cpu().numpy())
+            if progress is not None:
+                progress.advance(len(target))
+    return np.concatenate(logits), np.concatenate(targets)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from edgekd.models.trained import load_network, student_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import same_data
 from edgekd.runtimes import evaluation as evaluate_onnx
-from edgekd.runtimes.conclusion import check_target, conclude
+from edgekd.runtimes.conclusion import check_target, conclude, keeps_failures
 from edgekd.runtimes.evaluation import complete, field_classes
 from edgekd.runtimes.suffixes import is_model_file
 from edgekd.teachers.resolve import check_classes
@@ -42,5 +42,5 @@ def run(config: Evaluate, report: Reporter) -> Result:
     )
     split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
     with report.stage("evaluating", len(split), "images") as progress:
-        tally = judge(network, split, config.batch_size, progress, form=form, keep_failures=config.failures is not None)
+        tally = judge(network, split, config.batch_size, progress, form=form, keep_failures=keeps_failures(config))
     return conclude(str(source.path), data, tally, config)

@@ -54,6 +54,10 @@ def conclude(model: str, data: ImageData, tally: Tally, config: Evaluate) -> Res
     if config.per_class:
         facts["per_class"] = [vars(each) | {"class": name} for name, each in _by_name(scores, data)]
         tables.append(_class_table(scores, data))
+    if config.confusion:
+        counts = tally.confusion().tolist()
+        facts["confusion"] = {"classes": list(data.classes), "counts": counts}
+        tables.append(_confusion_table(counts, data.classes))
     return Result(facts, tables)
 
 
@@ -68,6 +72,17 @@ def _class_table(scores: Scores, data: ImageData) -> Table:
         recall = f"{each.recall:.2%}" if each.images else None
         rows.append([name, each.images, recall, f"{each.precision:.2%}", f"{each.f1:.2%}"])
     return Table("By class", ("class", "images", "recall", "precision", "F1"), rows, ("precision", "F1"))
+
+
+def keeps_failures(config: Evaluate) -> bool:
+    """Whether the wrong answers must be remembered one by one."""
+    return config.failures is not None or config.confusion
+
+
+def _confusion_table(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Table:
+    """Labelled classes down, answered classes across."""
+    rows: list[list[Cell]] = [[name, *row] for name, row in zip(classes, counts, strict=True)]
+    return Table("Confusion: labelled class (row) by answer (column)", ("class", *classes), rows)
 
 
 def write_failures(failures: Sequence[Failure], data: ImageData, config: Evaluate, path: Path) -> None:

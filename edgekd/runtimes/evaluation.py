@@ -12,7 +12,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.sources import open_images
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, same_data
-from edgekd.runtimes.conclusion import check_target, conclude
+from edgekd.runtimes.conclusion import check_target, conclude, keeps_failures
 from edgekd.runtimes.predictor import judge_file, open_predictor
 
 
@@ -62,5 +62,5 @@ def judge(config: Evaluate, data: ImageData, report: Reporter) -> Result:
         )
     split = {"test": data.test, "val": data.val, "train": data.train}[config.split]
     with report.stage("evaluating", len(split), "images") as progress:
-        tally = judge_file(answer, split, config.batch_size, progress, keep_failures=config.failures is not None)
+        tally = judge_file(answer, split, config.batch_size, progress, keep_failures=keeps_failures(config))
     return conclude(str(config.model), data, tally, config)

@@ -95,6 +95,15 @@ class Tally:
         sums = [self._loss, self._among_top, self._not_finite]
         return np.concatenate([self._true, self._answered, self._right, sums])
 
+    def confusion(self) -> NDArray[np.int64]:
+        """How many images of each class (row) were answered with each class (column); needs `keep_failures`."""
+        if not self._keeps:
+            raise ValueError("a tally that does not keep its failures")
+        found = np.diag(self._right.astype(np.int64))
+        for each in self.failures:
+            found[each.target, each.answer] += 1
+        return found
+
     def scores(self) -> Scores:
         """The figures."""
         return scores_of(self.numbers())

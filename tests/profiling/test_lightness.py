@@ -54,7 +54,7 @@ result = run(config, Silent())
 
 
 def test_profiling_works_without_torch_and_onnx(exported: Path) -> None:
-    refused = {"torch", "torchvision", "timm", "onnx", "onnxscript", "matplotlib", "safetensors"}
+    refused = {"torch", "torchvision", "timm", "onnx", "onnxscript", "matplotlib", "jinja2", "safetensors"}
     code = WITHOUT.format(refused=refused) + profiled(exported, ", operators=True") + "print(result.failure)"
     assert run_python(code).strip() == "None"
 

@@ -15,11 +15,11 @@ from PIL import Image
 
 from edgekd.config import Profile
 from edgekd.errors import CheckpointError, MissingDependency, UsageError
-from edgekd.profiling.documents import write_document
 from edgekd.profiling.judge.baseline import read_baseline
 from edgekd.profiling.remote.ssh import survey_remotely
 from edgekd.profiling.survey import survey
 from edgekd.report import Silent
+from edgekd.runs import write_json
 
 SSHD = "/usr/sbin/sshd"
 
@@ -120,7 +120,7 @@ def test_a_model_is_measured_over_there(exported: Path, board: Path) -> None:
 
 def test_a_baseline_s_model_travels_too(exported: Path, board: Path, tmp_path: Path) -> None:
     base = tmp_path / "base.json"
-    write_document(survey(Profile(models=(str(exported),), warmup=0.02, duration=0.1), Silent()), base)
+    write_json(base, survey(Profile(models=(str(exported),), warmup=0.02, duration=0.1), Silent()))
     other = tmp_path / "other.onnx"
     other.write_bytes(exported.read_bytes() + b"\x12\x01x")
     found = survey_remotely(config(other, baseline=base), Silent())

@@ -1,0 +1,1 @@
+"""Reports: facts as JSON first, then pages and plots made from that JSON alone."""
