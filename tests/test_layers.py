@@ -74,7 +74,7 @@ def test_imports_stand_at_the_top(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_readable(path: Path) -> None:
     # config.py is one flat table of options, which splitting would only make harder to search
-    assert len(path.read_text().splitlines()) <= (600 if path.name == "config.py" else 320)
+    assert len(path.read_text().splitlines()) <= (900 if path.name == "config.py" else 320)
     assert path.stem not in {"utils", "helpers", "common", "misc", "manager", "base"}
 
 
