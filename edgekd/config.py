@@ -90,6 +90,13 @@ class Data(Options):
     limit: int | None = option(
         None, "use at most this many training images, and as many for validation and test (a quick trial)", low=2
     )
+    label_fraction: float = option(
+        1.0,
+        "share of each class's training images that keep their labels, chosen by --split-seed; the others are taken as "
+        "unlabelled; keep it for teacher and student",
+        low=0.0001,
+        high=1,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from edgekd import __version__
 from edgekd.errors import CheckpointError
 from edgekd.reading import Record, read_json
-from edgekd.values import Count, Limits, Share, Whole, check
+from edgekd.values import Count, Limits, Positive, Share, Whole, check
 
 FORMAT = 1
 """Version of the run folder's format; a newer one is refused."""
@@ -46,6 +46,9 @@ class Outcome(TypedDict, total=False):
     test_top1: Share | None
     test_images: Whole | None
     val_top1: Share
+    val_images: Whole
+    val_calibration_error: Share
+    val_temperature: Positive
     best_epoch: Whole
     steps: Whole
     train_seconds: Seconds
@@ -67,6 +70,7 @@ class Manifest(TypedDict, total=False):
     data: Images
     views: dict[str, Any]
     parents: dict[str, Any]
+    teacher_quality: dict[str, Any]
     environment: dict[str, Any]
     processes: Count
     result: Outcome

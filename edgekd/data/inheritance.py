@@ -31,6 +31,9 @@ def inherit_data_options(config: WithData, described: dict[str, Any], place: str
 
 
 def tell_limit(before: options.Data, after: options.Data, place: Path, report: Reporter) -> None:
-    """Say that fewer images are used because `place` was made with fewer."""
+    """Say that fewer images or labels are used because `place` was made with fewer."""
     if before.limit is None and after.limit is not None:
         report.note(f"data: --limit {after.limit}, as {place} was made; --limit {ALL} takes all images")
+    if before.label_fraction == 1 and after.label_fraction < 1:
+        share = f"--label-fraction {after.label_fraction:g}"
+        report.note(f"data: {share}, as {place} was made; --label-fraction 1 keeps all labels")

@@ -14,7 +14,7 @@ from edgekd.errors import DataError
 from edgekd.images import canvas
 from edgekd.images.canvas import Aspect
 from edgekd.images.imageset import ImageData, Listing, Pixels, Split
-from edgekd.images.partition import hold_out, limit
+from edgekd.images.partition import hold_out, keep_labels, limit
 from edgekd.images.partners import Roster
 from edgekd.images.pixels import Joined, choose
 
@@ -76,8 +76,12 @@ def assemble(source: Source, config: Data) -> ImageData:
     """Limit, split, fingerprint and measure the images of a source.
 
     `config.limit` counts before validation is split off, and as many images of the other folders are kept at most.
+    Labels are taken away after that, so validation split off train has as few as training.
     """
     train, test = (_limited(part, config) for part in (source.train, source.test))
+    if config.label_fraction < 1:
+        labels = keep_labels(train.paths, train.targets, config.label_fraction, config.split_seed)
+        train = replace(train, targets=labels)
     own_val = None if source.val is None else _limited(source.val, config)
     held = np.zeros(len(train.targets), bool) if own_val is not None else _hold_out(train, config)
     everything = train.whole(Roster(train.targets, ~held))
@@ -141,6 +145,7 @@ def _options(config: Data, source: Source, side: int, channels: int) -> dict[str
         "unlabelled": str(Path(config.unlabelled).absolute()) if config.unlabelled else None,
         "skip_bad_images": config.skip_bad_images,
         "limit": config.limit,
+        "label_fraction": config.label_fraction,
     }
 
 

@@ -21,6 +21,15 @@ def hold_out(paths: Sequence[str], targets: NDArray[np.int64], fraction: float, 
     return chosen
 
 
+def keep_labels(paths: Sequence[str], targets: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
+    """The targets of which each class keeps this share, at least two; the others are -1."""
+    rank, found = _ranks(paths, seed), np.full_like(targets, -1)
+    for target in np.unique(targets[targets >= 0]):
+        rows = np.flatnonzero(targets == target)
+        found[rows[np.argsort(rank[rows], kind="stable")[: max(2, round(fraction * len(rows)))]]] = target
+    return found
+
+
 def limit(paths: Sequence[str], targets: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
     """Rows of at most `most` images in the same proportions (unlabelled ones are one more class), sorted.
 

@@ -16,8 +16,6 @@ CLASSES = (
 )  # fmt: skip
 TILT = 0.3
 """Share of a turn that shapes may be turned by, half of it either way."""
-WRONG_PERCENT = 40
-"""How many of a hundred training labels are wrong; a large teacher sees through them, a tiny student less so."""
 VERSION = 1
 """Raised when the same index would give another picture."""
 
@@ -53,16 +51,6 @@ def draw(split: int, index: NDArray[np.int64], side: int) -> NDArray[np.uint8]:
 def targets_of(index: NDArray[np.int64]) -> NDArray[np.int64]:
     """The classes of these images: they take turns."""
     return index % len(CLASSES)
-
-
-def labels_of(split: int, index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What these images are said to be: in training some labels are wrong, as in data that people labelled in haste."""
-    classes = targets_of(index)
-    if split:
-        return classes
-    bits = random_bits(_SEED + 3, split, index, 2)
-    others = (classes + 1 + below(bits[:, 1], len(CLASSES) - 1)) % len(CLASSES)
-    return np.where(below(bits[:, 0], 100) < WRONG_PERCENT, others, classes)
 
 
 class _Dice:

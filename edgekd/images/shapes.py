@@ -38,8 +38,8 @@ def open_shapes(config: Data, report: Reporter) -> Source:
     else:
         canvases = _drawn(form, index, report)
     train, test = (
-        _part([names[split][row] for row in rows.tolist()], scenes.labels_of(number, rows), part)
-        for number, ((split, rows), part) in enumerate(zip(index.items(), _halves(canvases, index), strict=True))
+        _part([names[split][row] for row in rows.tolist()], scenes.targets_of(rows), part)
+        for (split, rows), part in zip(index.items(), _halves(canvases, index), strict=True)
     )
     return Source("shapes", "shapes", scenes.CLASSES, train, None, test)
 

@@ -1,7 +1,7 @@
 """`edgekd distill`: a student learns from a teacher's cached or live knowledge, and from labels."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ from edgekd.reading import at_home
 from edgekd.recipes.dry_run.estimate import dry_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
-from edgekd.teachers.preparation import caches_of, make_ready
+from edgekd.teachers.preparation import Taught, caches_of, make_ready
+from edgekd.teachers.quality import judge_teacher
 from edgekd.teachers.resolve import find_teacher, onnx_name
 from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim, settle_name
@@ -37,7 +38,7 @@ from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
 from edgekd.training.session import Job, train
 from edgekd.training.settings import settle, weigh_classes
-from edgekd.training.summary import summary
+from edgekd.training.summary import summary, tell_no_gain
 from edgekd.training.update import LayerRate
 
 
@@ -52,6 +53,8 @@ class Lesson:
     views: int | None = None
     spent: float = 0.0
     """Seconds that went into checking caches."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Further keys of the manifest."""
 
 
 def run(config: Distill, report: Reporter) -> Result:
@@ -87,8 +90,11 @@ def run(config: Distill, report: Reporter) -> Result:
         lesson.views,
         update=lesson.config.update,
         spent=lesson.spent,
+        facts=lesson.facts,
     )
-    return train(job, lesson.objective, [LayerRate(list(lesson.objective.parameters()), 1.0)], report)
+    result = train(job, lesson.objective, [LayerRate(list(lesson.objective.parameters()), 1.0)], report)
+    tell_no_gain(result, report)
+    return result
 
 
 def _with_place_of_method(config: Distill) -> Distill:
@@ -111,7 +117,15 @@ def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -
     join(config.method, method, side_of(student, samples_in(data)), taught.teacher.side)
     config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
     objective = Distillation(student, taught.teacher, method, config.alpha, _labels(config, data))
-    return Lesson(objective, data, config, taught.parents | _files(config), taught.views, taught.checking)
+    facts = _judged(taught, replace(config, student=student.spec.name), report)
+    return Lesson(objective, data, config, taught.parents | _files(config), taught.views, taught.checking, facts)
+
+
+def _judged(taught: Taught, config: Distill, report: Reporter) -> dict[str, Any]:
+    """What the manifest says of the teacher, which is warned of before the hours are spent."""
+    if not taught.parents or not everyone().is_first:
+        return {}
+    return {"teacher_quality": judge_teacher(taught.teacher, taught.parents, taught.data, config, report).as_dict()}
 
 
 def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:

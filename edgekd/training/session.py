@@ -4,10 +4,11 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgekd.compute.allocator import peak_rss_mb
+from edgekd.compute.calibration import measure_calibration
 from edgekd.compute.distributed import RankLost, Ranks, everyone
 from edgekd.compute.evaluate import judge_together, result_of
 from edgekd.compute.formats import device_of
@@ -44,7 +45,8 @@ class Job:
 
     `config` is settled, `given` what the user asked for; `parents` name the artifacts it came from; `views` is how
     many views a cached teacher saw; `start_counts` lets the starting weights be the best epoch, number 0; `update` says
-    how several networks step (UPDATES); `spent`: seconds that went into checking caches.
+    how several networks step (UPDATES); `spent`: seconds that went into checking caches; `facts` are further keys of
+    the manifest.
     """
 
     command: str
@@ -57,6 +59,7 @@ class Job:
     start_counts: bool = False
     update: str = "simultaneous"
     spent: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter) -> Result:
@@ -218,7 +221,7 @@ def _start(job: Job, networks: Mapping[str, Network], keeper: Keeper, is_begun: 
         "parents": job.parents,
         "environment": environment(),
         "processes": keeper.ranks.world,
-    }
+    } | job.facts
     for name, network in networks.items():
         run = job.run.part(name)
         # Only the run's own manifest claims the folder; those of its parts follow.
@@ -296,4 +299,5 @@ def _test(job: Job, name: str, network: Network, report: Reporter) -> dict[str, 
     splits = (job.data.val, job.data.test)
     with report.stage("testing", sum(map(len, splits)) // ranks.world, "images") as progress:
         val, test = (judge_together(network, each, job.config.batch_size or 250, progress) for each in splits)
-    return result_of(val, test)
+    measured = measure_calibration(network, job.data.val, job.config.batch_size or 250) if ranks.is_first else None
+    return result_of(val, test) | ({} if measured is None else measured.as_dict())

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from edgekd.report import Cell, Result, Table
+from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runs import Run
+from edgekd.teachers.alone import describe_alone, find_alone
 
 
 def summary(run: Run) -> Result:
@@ -20,18 +21,67 @@ def summary(run: Run) -> Result:
         "parents": manifest["parents"],
         **result,
     }
+    lesson: list[tuple[str, Cell]] = []
+    if manifest["command"] == "distill":
+        data |= _lesson(run, manifest)
+        lesson = [*_teacher_rows(data["teacher_quality"]), *_alone_rows(data["alone"])]
     rows = [
         ("model", data["model"]),
         ("data", data["data"]),
         ("parameters", data["params"]),
         ("multiply-adds per image", data["macs"]),
         ("test accuracy", f"{result['test_top1']:.2%} of {result['test_images']:,} images"),
+        *lesson,
         *_more_rows(result),
         ("validation accuracy", f"{result['val_top1']:.2%} (epoch {result['best_epoch']}, chosen by it)"),
         ("training", f"{result['train_seconds']:.0f} s, {result['images_per_second']:,.0f} images/s"),
         ("run", str(run.path)),
     ]
     return Result(data, (Table(f"edgekd {manifest['command']}", ("", ""), rows),))
+
+
+def _lesson(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a distilled student is to be measured by: its teacher, and a run of the same model on labels alone."""
+    steps = manifest["result"].get("steps")
+    alone = find_alone(run.path.parent, manifest["model"]["name"], manifest["data"]["fingerprint"], steps)
+    return {
+        "teacher_quality": manifest.get("teacher_quality"),
+        "alone": None if alone is None else describe_alone(alone),
+    }
+
+
+def _teacher_rows(quality: dict[str, Any] | None) -> list[tuple[str, Cell]]:
+    """The teachers' accuracy: of their runs where these were tested on the same images, else as the cache shows it."""
+    if not quality:
+        return []
+    rows: list[tuple[str, Cell]] = [
+        ("teacher's test accuracy", f"{each['test_top1']:.2%} ({each['name']})")
+        for each in quality["teachers"]
+        if each.get("test_top1") is not None
+    ]
+    if len(rows) == len(quality["teachers"]) or quality["train_top1"] is None:
+        return rows
+    names = " + ".join(each["name"] for each in quality["teachers"])
+    told = f"{quality['train_top1']:.2%} of {quality['train_images']:,} training images ({names})"
+    return [*rows, ("teacher's accuracy", told)]
+
+
+def _alone_rows(alone: dict[str, Any] | None) -> list[tuple[str, Cell]]:
+    if alone is None:
+        return []
+    return [("alone, test accuracy", f"{alone['test_top1']:.2%} ({alone['run']}, {alone['steps']:,} steps)")]
+
+
+def tell_no_gain(result: Result, report: Reporter) -> None:
+    """Warn at the end of a distillation whose student is not better than the same model on labels alone."""
+    data = result.data
+    alone, own = data.get("alone"), data.get("test_top1")
+    if alone is None or own is None or own > alone["test_top1"]:
+        return
+    report.warn(
+        f"distilled, {data['model']} is not better than alone: {own:.2%} after {data['steps']:,} steps, alone "
+        f"{alone['test_top1']:.2%} after {alone['steps']:,} ({alone['run']})"
+    )
 
 
 def _more_rows(result: dict[str, Any]) -> list[tuple[str, Cell]]:

@@ -63,3 +63,14 @@ def test_mean_and_spread_are_those_of_the_canvases(pets: Path) -> None:
 def test_a_single_image_per_class_leaves_none_for_validation(tree: Tree) -> None:
     with pytest.raises(DataError, match="no class has two training images"):
         opened(tree({"train": {"cat": 1, "dog": 1}, "test": {"cat": 1, "dog": 1}}))
+
+
+def test_of_few_labels_validation_gets_its_share(pets: Path) -> None:
+    whole, few = opened(pets), opened(pets, label_fraction=0.5)
+    assert len(few.everything) == len(whole.everything)
+    assert (few.everything.targets >= 0).sum() == len(whole.everything) // 2
+    assert (few.val.targets >= 0).all() and len(few.val) + len(few.train) == len(few.everything)
+    assert len(few.test) == len(whole.test) and (few.test.targets >= 0).all()
+    assert few.fingerprint != whole.fingerprint
+    again = open_images(Data(**json.loads(json.dumps(few.options))), Silent())
+    assert np.array_equal(again.everything.targets, few.everything.targets)

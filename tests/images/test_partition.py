@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgekd.errors import UsageError
-from edgekd.images.partition import hold_out, limit
+from edgekd.images.partition import hold_out, keep_labels, limit
 
 PATHS = [f"class{number % 4}/{number:03d}.png" for number in range(200)]
 TARGETS = np.array([number % 4 for number in range(200)])
@@ -53,3 +53,22 @@ def test_a_larger_limit_keeps_what_the_smaller_had() -> None:
 def test_a_limit_below_two_per_class_is_refused() -> None:
     with pytest.raises(UsageError, match="--limit 7"):
         limit(PATHS, TARGETS, 7)
+
+
+def test_each_class_keeps_its_share_of_labels() -> None:
+    kept = keep_labels(PATHS, TARGETS, 0.1, seed=0)
+    assert np.bincount(kept[kept >= 0]).tolist() == [5, 5, 5, 5]
+    assert np.array_equal(kept[kept >= 0], TARGETS[kept >= 0])
+    assert (kept < 0).sum() == 180
+
+
+def test_a_rare_class_keeps_two_labels_and_unlabelled_images_gain_none() -> None:
+    targets = np.array([0] * 190 + [1] * 3 + [-1] * 7)
+    kept = keep_labels(PATHS, targets, 0.01, seed=0)
+    assert [(kept == each).sum() for each in (0, 1)] == [2, 2]
+    assert (kept[-7:] == -1).all()
+
+
+def test_more_labels_are_added_to_those_kept_before_and_another_seed_keeps_others() -> None:
+    few, more, other = (keep_labels(PATHS, TARGETS, share, seed) for share, seed in ((0.1, 0), (0.2, 0), (0.1, 1)))
+    assert ((few < 0) | (few == more)).all() and not np.array_equal(few, other)

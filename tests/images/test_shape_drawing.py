@@ -2,7 +2,7 @@ import hashlib
 
 import numpy as np
 
-from edgekd.images.shape_drawing import CLASSES, WRONG_PERCENT, draw, labels_of, targets_of
+from edgekd.images.shape_drawing import CLASSES, draw, targets_of
 
 INDEX = np.arange(300)
 
@@ -27,14 +27,6 @@ def test_every_canvas_shows_the_same_scenes() -> None:
 
 def test_classes_take_turns() -> None:
     assert np.bincount(targets_of(INDEX)).tolist() == [30] * len(CLASSES)
-
-
-def test_some_training_labels_are_wrong_and_no_test_label() -> None:
-    index = np.arange(10_000)
-    wrong = labels_of(0, index) != targets_of(index)
-    assert abs(wrong.mean() - WRONG_PERCENT / 100) < 0.015
-    assert np.array_equal(labels_of(1, index), targets_of(index))
-    assert np.bincount(labels_of(0, index)[wrong]).min() > 330
 
 
 def test_colour_brightness_and_contrast_hardly_tell_the_class() -> None:

@@ -191,3 +191,18 @@ def test_a_bad_student_is_told_before_the_teacher_works(cli: Any, copy: Path, qu
     shutil.rmtree(copy / "cache")
     assert cli("distill", "--teacher", TEACHER, *bad, *quick, "--name", "x").code in (2, 3)
     assert not (copy / "cache").exists()
+
+
+def test_few_labels_are_the_same_ones_for_teacher_and_student(cli: Any, folder: Path, quick: Any) -> None:
+    teach = ("train-teacher", "--model", "custom-student", "--data", folder, "--label-fraction", 0.5)
+    assert cli(*teach, *quick).code == 0
+    called = cli("distill", "--teacher", TEACHER, *quick, "--json")
+    assert called.code == 0, called.err
+    assert "--label-fraction 0.5, as" in called.err
+    options = [manifest(Path(), run)["data"] for run in (TEACHER, Path(called.json["run"]).name)]
+    assert options[0] == options[1] and options[0]["options"]["label_fraction"] == 0.5
+    # 36 images of which 18 are labelled, 3 of these held out: all but those teach the student, 15 taught the teacher
+    steps = [manifest(Path(), run)["result"]["steps"] for run in (TEACHER, Path(called.json["run"]).name)]
+    assert steps == [1, 3]
+    whole = cli("distill", "--teacher", TEACHER, "--label-fraction", 1, "--name", "all", *quick, "--json")
+    assert whole.code == 0 and manifest(Path(), "all")["data"]["options"]["label_fraction"] == 1
