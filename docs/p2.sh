@@ -8,7 +8,7 @@ start_chain "${1:-cifar10}" "${2:-p2-chain}"
 
 step teacher.json teacher train-teacher --model custom-teacher-6 --data "$data" --crop 0 --no-flip --name teacher
 step cache.json none cache-logits --teacher teacher --views 1 --crop 0 --no-flip --name labels
-step student.json student distill --cache cache/labels --student custom-student --name student
+step student.json student distill --cache cache/labels --student custom-student --alpha 0.5 --name student
 
 cat <<END
 

@@ -98,9 +98,9 @@ def test_parts_count_by_the_methods_weights_and_alpha_divides_the_whole(
     assert {name: part.weight for name, part in parts.items()} == pytest.approx(weights)
 
 
-def test_kd_halves_the_loss_unless_asked_otherwise(student: Network) -> None:
+def test_kd_counts_nine_times_the_labels_unless_asked_otherwise(student: Network) -> None:
     parts = distilled(student, torch.randn(2, 2), None)(a_batch([0, 1]), 0.0)
-    assert {name: part.weight for name, part in parts.items()} == {"kd": 0.5, "ce": 0.5}
+    assert {name: part.weight for name, part in parts.items()} == pytest.approx({"kd": 0.9, "ce": 0.1})
 
 
 def test_with_alpha_one_labels_are_not_read(student: Network) -> None:

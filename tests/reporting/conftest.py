@@ -34,7 +34,7 @@ def run_facts() -> dict[str, Any]:
     return {
         "kind": "run",
         "format": 1,
-        "edgekd": "0.1.0",
+        "edgekd": "0.2.0",
         "created": "2026-01-02T03:04:05+00:00",
         "run": "runs/a </script> run",
         "command": "distill",
@@ -88,7 +88,7 @@ def run_facts() -> dict[str, Any]:
             "weights_sha256": "cd" * 32,
             "data_fingerprint": "ef" * 32,
             "views": {"crop": 0.0625, "flip": True},
-            "environment": {"edgekd": "0.1.0", "python": "3.11", "system": "Linux", "cores": 2, "packages": {"a": "1"}},
+            "environment": {"edgekd": "0.2.0", "python": "3.11", "system": "Linux", "cores": 2, "packages": {"a": "1"}},
             "config": {"epochs": 4, "cache": ["cache/big"], "flip": "on"},
         },
         "commands": ["edgekd distill --student tiny-cnn --data '/a & b'"],
