@@ -35,7 +35,7 @@ class Kd(Method):
 
     teacher_needs = frozenset({"logits|logits:topk"})
     alpha: float | None = 0.9
-    """The usual division of the CIFAR tables of the literature; P2 has 0.5 (`--alpha 0.5`). Measured: docs/results.md."""
+    """The usual division of the literature; P2 has 0.5 (`--alpha 0.5`). Measured: docs/results.md."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
