@@ -5,11 +5,12 @@ whole config to whatever takes one of its groups.
 """
 
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from edgekd.declaration import Options, flag, option
-from edgekd.errors import UsageError
+from edgekd.errors import MissingDependency, UsageError
 from edgekd.ranks import place
 from edgekd.reading import at_home
 
@@ -195,6 +196,16 @@ class Fit(Options):
         None, "stop after this many epochs without a better validation; default: never", low=1
     )
     seed: int = option(0, "seed of initial weights, order of images and dropout", low=0)
+    log: Literal["none", "tensorboard"] = option(
+        "none", "also write every epoch's figures to RUN/tensorboard; metrics.jsonl always has them", recorded=False
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.log == "tensorboard" and find_spec("tensorboard") is None:
+            raise MissingDependency(
+                "--log tensorboard needs tensorboard", "pip install 'edgekd[tensorboard]', or leave it out"
+            )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from edgekd.reporting.blocks import Plot
 
@@ -20,6 +20,8 @@ INK = "#010203"
 """Stands for the page's text colour, which only the page knows."""
 COLOURS = ("#3b82c4", "#d9822b", "#3f9d5b", "#b565c9", "#c8485a", "#8a8f98", "#2aa6a6", "#a58b2f")
 """Legible on white and on near-black."""
+LARGE = 10_000
+"""From here on an axis counts in thousands (k) and millions (M)."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -147,6 +149,23 @@ def _bars(
         _legend_below(axes)
 
 
+def _intervals(
+    axes: Axes, *, names: Sequence[str], values: Sequence[float], spreads: Sequence[float | None], xlabel: str
+) -> None:
+    """A point with its standard deviation for each name, the first on top; percentages."""
+    rows = range(len(names))
+    sds = [each or 0 for each in spreads]
+    axes.errorbar(values, rows, xerr=sds, fmt="o", markersize=5, color=COLOURS[0], capsize=3)
+    axes.set_yticks(rows, names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.margins(x=0.1)
+    axes.grid(axis="x", alpha=0.25)
+    _figure(axes).set_figheight(max(1.6, 0.9 + len(names) * 0.28))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_xlabel(xlabel)
+
+
 def _heatmap(axes: Axes, *, values: Sequence[Sequence[float]]) -> None:
     """Shares by labelled class (down) and answered class (across), of too many classes for a table."""
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
@@ -210,6 +229,8 @@ def _scatter(  # noqa: PLR0913 - each is one property of the plot
         axes.axvline(limit, color=COLOURS[4], linestyle="--", linewidth=1.2, label="budget")
     if ratio:
         axes.yaxis.set_major_formatter(PercentFormatter(1))
+    if axes.get_xlim()[1] >= LARGE:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if front or limit is not None:
         _legend_below(axes)
@@ -219,6 +240,7 @@ DRAWN: dict[str, Callable[..., None]] = {
     "curves": _curves,
     "reliability": _reliability,
     "bars": _bars,
+    "intervals": _intervals,
     "heatmap": _heatmap,
     "histogram": _histogram,
     "sequence": _sequence,

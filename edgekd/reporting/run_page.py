@@ -28,7 +28,9 @@ def run_page(facts: Facts) -> Page:
         Section("Confusion", list(_confusion(quality))),
         Section("Calibration", list(_calibration(quality["calibration"]))),
         Section("Teacher and student", list(_teaching(facts))),
-        Section("Images", [_gallery(title, facts["images"][name]) for name, title in GALLERIES.items()]),
+        Section(
+            "Images", [_gallery(title, found) for name, title in GALLERIES.items() if (found := facts["images"][name])]
+        ),
         Section("Corrupted images", list(_corruptions(facts["corruptions"]))),
         Section("Cost", list(_cost(facts))),
         Section("Where it comes from", list(_provenance(facts["provenance"]))),
@@ -175,11 +177,16 @@ def _teaching(facts: Facts) -> Iterator[Block]:
         )
         yield Text([words])
         if doubted["listed"]:
-            yield _gallery("Suspect labels", doubted["listed"])
+            pictures = [Picture(each["thumbnail"], _doubt(each)) for each in doubted["listed"]]
+            yield Gallery("Suspect labels", pictures)
 
 
 def _gallery(title: str, images: Sequence[Facts]) -> Gallery:
     return Gallery(title, [Picture(each["thumbnail"], _caption(each)) for each in images])
+
+
+def _doubt(each: Facts) -> str:
+    return f"{each['image']}: labelled {each['class']}, teacher {each['answer']} {each['confidence']:.0%}"
 
 
 def _caption(each: Facts) -> str:

@@ -73,10 +73,10 @@ def _metric_plots(rows: Sequence[Facts]) -> Iterator[Block]:
         return
     means = [row["metrics"][target]["mean"] for row in known]
     best = known[means.index(max(means))]["arm"]
-    values = {"names": [row["arm"] for row in known], "series": {target: means}, "xlabel": target, "ratio": True}
-    yield Plot(
-        f"{target} by arm", f"{target} of {len(known)} arms; the best is {best}, {max(means):.2%}", "bars", values
-    )
+    sds = [row["metrics"][target].get("sd") for row in known]
+    values = {"names": [row["arm"] for row in known], "values": means, "spreads": sds, "xlabel": target}
+    words = f"{target} of {len(known)} arms with its standard deviation; the best is {best}, {max(means):.2%}"
+    yield Plot(f"{target} by arm", words, "intervals", values)
     for name in _metrics(rows):
         if _is_ratio(name):
             continue
@@ -109,8 +109,12 @@ def _paired(pairs: Sequence[Facts]) -> Iterator[Block]:
 
 def search_page(facts: Facts) -> Page:
     """All trials, the Pareto front, and the front against each cost with the budget drawn in."""
-    trials = facts["trials"]
-    front = [trials[each] if isinstance(each, int) else each for each in facts.get("front", [])]
+    trials = [{"number": number, **each} for number, each in enumerate(facts["trials"])]
+    known = {_key(each): each["number"] for each in trials}
+    front = [
+        trials[each] if isinstance(each, int) else {"number": known.get(_key(each)), **each}
+        for each in facts.get("front", [])
+    ]
     budget = facts.get("budget") or {}
     trained = [each for each in trials if each.get("top1") is not None]
     sections = [
@@ -122,6 +126,11 @@ def search_page(facts: Facts) -> Page:
         sections = sections[1:]
     lead = f"{len(trials)} trials, {len(trained)} of them trained, {len(front)} on the Pareto front."
     return Page(f"Search {facts.get('name', '')}".rstrip(), lead, sections, facts)
+
+
+def _key(trial: Facts) -> str:
+    """What a trial is known by where the front repeats it."""
+    return repr(sorted((name, repr(value)) for name, value in trial.items() if name != "number"))
 
 
 def _states(trials: Sequence[Facts]) -> str:
@@ -150,12 +159,12 @@ def _trial_table(title: str, trials: Sequence[Facts]) -> Table:
     options = list(dict.fromkeys(name for each in trials for name in each.get("params", {})))
     rows: list[list[Cell]] = [
         [
-            number,
+            each.get("number"),
             percent(each.get("top1")),
             *(each.get(cost) for cost in COSTS),
             each.get("state"),
             *(_plain(each.get("params", {}).get(name)) for name in options),
         ]
-        for number, each in enumerate(trials)
+        for each in trials
     ]
     return Table(title, ("number", "top-1", *COSTS.values(), "state", *options), rows)

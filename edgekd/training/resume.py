@@ -40,7 +40,9 @@ def go_on(config: Config, run: Run, command: str) -> Config:
     changed = {name for name in MACHINE if is_given(config, name)}
     kept = settled | {name: now[name] for name in (HOW | changed) & now.keys()}
     found = from_dict(type(config), kept, str(run.path / "manifest.json"))
-    return replace(found, trust_code=config.trust_code, from_record=_unnamed(config, found, manifest["model"]))
+    return replace(
+        found, log=config.log, trust_code=config.trust_code, from_record=_unnamed(config, found, manifest["model"])
+    )
 
 
 def _as_now(config: Config, stored: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from edgekd.training.checks import check_pieces, check_sizes
 from edgekd.training.claim import holding
 from edgekd.training.engine import engine_of
 from edgekd.training.keeper import Keeper
+from edgekd.training.logs import logging_epochs
 from edgekd.training.loop import fit
 from edgekd.training.mirrored import tell_turned
 from edgekd.training.pace import Course, Pace, measure_pace, settle_time
@@ -99,7 +100,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     job = replace(job, config=config)
     update = _update(job, objective, layers, first, report)
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
-    keeper.report = report
+    keeper.report = held.enter_context(logging_epochs(report, job.run, config))
     keeper.course = Course(pace, (batches.images_per_step, len(job.data.val), len(job.data.test)))
     if config.label_smoothing:
         report.note(f"ce: with label smoothing {config.label_smoothing:g}, so it stays above 0; val loss is without")

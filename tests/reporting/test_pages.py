@@ -73,7 +73,8 @@ def test_numbers_of_the_run_page_are_those_of_the_facts(run_facts: dict[str, Any
 def test_pictures_say_what_they_show(run_facts: dict[str, Any]) -> None:
     alts = Structure(documents.html(page_of(run_facts, Path("r.json")))).pictures
     assert len(alts) == 3
-    assert alts[0] == 'dog <b>/"quoted" & more.png: labelled dog <b>, answered cat 83%; teacher owl 51%'
+    assert alts[0] == 'dog <b>/"quoted" & more.png: labelled dog <b>, teacher cat 83%'
+    assert alts[1] == 'dog <b>/"quoted" & more.png: labelled dog <b>, answered cat 83%; teacher owl 51%'
 
 
 def test_names_cannot_break_the_page(run_facts: dict[str, Any]) -> None:
@@ -106,6 +107,19 @@ def test_a_study_s_table_has_mean_and_spread(study_facts: dict[str, Any]) -> Non
     rows = Structure(documents.html(page_of(study_facts, Path("s.json")))).rows
     assert ["alpha 0.5", "0.5", "86.40% ± 0.40 (3)", "31.25 (1)"] in rows
     assert ["alpha 0.5", "alpha 0.1", "0.052"] in rows
+
+
+def test_arms_are_drawn_with_their_spread(study_facts: dict[str, Any]) -> None:
+    alts = Structure(documents.html(page_of(study_facts, Path("s.json")))).plots
+    assert alts[0] == "test_top1 of 2 arms with its standard deviation; the best is alpha 0.5, 86.40%"
+
+
+def test_the_front_keeps_the_numbers_of_its_trials(search_facts: dict[str, Any]) -> None:
+    front = [search_facts["trials"][1], search_facts["trials"][0]]
+    for given in (front, [1, 0]):
+        text = documents.markdown(page_of(search_facts | {"front": given}, Path("s.json")))
+        rows = [line for line in text[text.index("**Front**") :].splitlines() if "complete" in line]
+        assert [row.split(" | ")[0] for row in rows[:2]] == ["| 1", "| 0"]
 
 
 def test_a_search_draws_the_budget(search_facts: dict[str, Any]) -> None:
