@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from record import options, publish
 from torch import nn
 
+from edgekd.compute.calibration import calibration_error
 from edgekd.compute.evaluate import logits_of
 from edgekd.compute.formats import Format
 from edgekd.config import Data, Distill, TrainTeacher
@@ -30,32 +30,7 @@ from edgekd.models.trained import load_network
 from edgekd.recipes import distill, train_teacher
 from edgekd.report import Silent
 from edgekd.runs import Run
-
-RESAMPLES = 4000
-Rows = NDArray[np.bool_]
-
-
-def interval(differences: NDArray[np.float64], seed: int = 0) -> tuple[float, float, float]:
-    """Mean and 95 % bootstrap interval of paired differences [seeds, images], resampling seeds and images."""
-    generator = np.random.default_rng(seed)
-    seeds, images = differences.shape
-    means = np.empty(RESAMPLES)
-    for at in range(RESAMPLES):
-        drawn = differences[generator.integers(0, seeds, seeds)].mean(0)
-        means[at] = drawn[generator.integers(0, images, images)].mean()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(differences.mean()), float(low), float(high)
-
-
-def calibration(logits: torch.Tensor, target: torch.Tensor, bins: int = 15) -> float:
-    """Expected calibration error of logits [images, classes], 0-1 (Guo et al. 2017, equation 3)."""
-    confidence, answer = logits.softmax(1).max(1)
-    right = (answer == target).float()
-    place = (confidence * bins).clamp(max=bins - 1).long()
-    gaps = [
-        (place == each).float().mean() * (confidence - right)[place == each].mean().abs() for each in place.unique()
-    ]
-    return float(torch.stack(gaps).sum())
+from edgekd.training.gain import Rows, interval
 
 
 class Bench:
@@ -209,7 +184,7 @@ def _row(bench: Bench, student: str, scale: float) -> dict[str, Any]:
         "student": student,
         "steps": alone[0].manifest()["result"]["steps"],
         "teacher": f"{float((logits.argmax(1) == target).float().mean()):.2%}",
-        "teacher's calibration error": f"{calibration(logits, target):.3f}",
+        "teacher's calibration error": f"{calibration_error(logits, target):.3f}",
         "alone": _spread(before),
         "distilled": _spread(after),
         "gain": f"{100 * gain:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]",

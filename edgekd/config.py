@@ -162,8 +162,9 @@ class Fit(Options):
     )
     schedule: Literal["quick", "default", "patient"] = option(
         "default",
-        "how long to train where neither epochs nor a time limit are given: a third of the default, or four times it "
-        "with mixup and more views (patient teaching, Beyer et al. 2022)",
+        "how long to train where neither epochs nor a time limit are given: a third of the default, or four times it; "
+        "distill also takes other views where none are asked for: quick makes a new cache of 2, patient one of 16 with "
+        "mixup 0.2 (Beyer et al. 2022)",
     )
     steps: int | None = option(None, "end after this many steps if the epochs are not over before", low=1)
     batch_size: int | None = option(None, "images per step, of all processes together; default: by model", low=1)
@@ -368,6 +369,19 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
     update: Literal["simultaneous", "alternating"] = option(
         "simultaneous", "with --peers: all step at once, or one after the other on each batch"
     )
+    compare_alone: bool = option(
+        False,
+        "also train the student alone for the same steps, in the same format and with the same seed (run NAME-alone), "
+        "and tell the gain with its 95 % interval",
+        recorded=False,
+    )
+    seeds: int = option(
+        1,
+        "distil and train alone with so many seeds, from --seed on (see --compare-alone)",
+        low=1,
+        high=100,
+        recorded=False,
+    )
     dry_run: bool = option(
         False, "train and write nothing: say what it would take, cached and live, from a few steps", recorded=False
     )
@@ -387,6 +401,14 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
         self._check_peers()
         if self.device and not self.dry_run:
             raise UsageError("--device: without --dry-run", "add --dry-run; edgekd profile judges what was trained")
+        self._check_compared()
+
+    def _check_compared(self) -> None:
+        asked = "--compare-alone" if self.compare_alone else f"--seeds {self.seeds}" if self.seeds > 1 else ""
+        others = {"--dry-run": self.dry_run, "--quantize": self.quantize != "none", "--peers": bool(self.peers)}
+        for name, is_given in others.items():
+            if asked and is_given:
+                raise UsageError(f"{asked} and {name}: they exclude each other", "leave one of them out")
 
     def _check_peers(self) -> None:
         if not self.peers:

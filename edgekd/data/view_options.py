@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from edgekd.config import Views
+from edgekd.config import Distill, Views
 from edgekd.declaration import AUTO, SWITCH
 from edgekd.images.views.recipe import ViewRecipe
 
@@ -23,6 +23,23 @@ USUAL: dict[str, Any] = {
     "plain_view": False,
 }
 """The view options that nobody chose: four pixels of 32 and flips, the usual CIFAR augmentation."""
+
+
+PATIENT_MIXUP, PATIENT_VIEWS = 0.2, 16
+"""Of `--schedule patient`: one teacher, many mixed views (Beyer et al. 2022, arXiv 2106.05237, section 3)."""
+QUICK_VIEWS = 2
+"""Of a cache that `--schedule quick` has to write."""
+
+
+def schedule_views(config: Distill) -> Distill:
+    """Fill mixup and the number of views by the schedule, where they were left open and no cache is named."""
+    if config.schedule != "patient" or config.cache:
+        return config
+    mixup = PATIENT_MIXUP if config.mixup is None and not config.cutmix else config.mixup
+    views = config.views
+    if views is None and not (config.live or config.peers):
+        views = min(PATIENT_VIEWS, config.epochs or PATIENT_VIEWS)
+    return replace(config, mixup=mixup, views=views)
 
 
 def resolve_views(config: Views, known: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from edgekd.compute.distributed import everyone
 from edgekd.config import Distill
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views
+from edgekd.data.view_options import schedule_views
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
 from edgekd.images.imageset import ImageData
@@ -26,6 +27,7 @@ from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.mutual import Mutual, pairs_of
 from edgekd.objectives.objective import Objective
 from edgekd.reading import at_home
+from edgekd.recipes.compared.pairs import compare
 from edgekd.recipes.dry_run.estimate import dry_run
 from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
@@ -58,7 +60,13 @@ class Lesson:
 
 
 def run(config: Distill, report: Reporter) -> Result:
-    """Distil `config.student` and finish its run folder."""
+    """Distil `config.student` and finish its run folder, and those of other seeds and of the student alone if asked."""
+    if config.compare_alone or config.seeds > 1:
+        return compare(config, _distil, report)
+    return _distil(config, report)
+
+
+def _distil(config: Distill, report: Reporter) -> Result:
     config = _with_place_of_method(config)
     method = method_of(config)
     name = config.name or _made_name(config, method, report) + (
@@ -67,7 +75,7 @@ def run(config: Distill, report: Reporter) -> Result:
     if config.dry_run:
         if not method.asks_teacher or "strong" in method.views:
             raise UsageError(f"--dry-run: --method {config.method} is none of a teacher and one view", "leave it out")
-        return dry_run(config, method, Run(config.runs / name), report)
+        return dry_run(schedule_views(config), method, Run(config.runs / name), report)
     name = settle_name(config, name, report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
@@ -76,6 +84,8 @@ def run(config: Distill, report: Reporter) -> Result:
         if is_finished(place, report):
             return summary(place)
         method = method_of(config, place.manifest()["parents"].get("method", {}).get("sha256"))
+    else:
+        config = schedule_views(config)
     resolve(config.student)
     if config.student_weights is not None:
         file_sum(config.student_weights)

@@ -19,7 +19,7 @@ from edgekd.config import CacheLogits, Distill
 from edgekd.data.inheritance import inherit_data_options, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, tell_other_views
-from edgekd.data.view_options import settle_views, view_recipe
+from edgekd.data.view_options import QUICK_VIEWS, settle_views, view_recipe
 from edgekd.errors import CacheError, UsageError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
@@ -113,10 +113,15 @@ def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
             # another one's damage or older format; `edgekd cache ls` shows it
             continue
         is_wanted = config.data is None or same_data(config.data, plan.data["options"]["data"])
-        if plan.teacher["sha256"] == sha and is_wanted:
+        if plan.teacher["sha256"] == sha and is_wanted and _suits_schedule(plan, config):
             found.append(folder)
     found = [folder for folder in found if not is_strong_cache(folder)]
     return max(found, key=lambda folder: (folder / "plan.json").stat().st_mtime_ns) if found else None
+
+
+def _suits_schedule(plan: Plan, config: Distill) -> bool:
+    """Patient teaching has a cache of its own, with its mixup; any other schedule takes what is there."""
+    return config.schedule != "patient" or plan.views.get("mixup", 0.0) == (config.mixup or 0.0)
 
 
 def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
@@ -153,6 +158,8 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
         _check_method(kept, plan, method)
         before, config = config, inherit_data_options(config, plan.data["options"], str(kept / "plan.json"))
         tell_limit(before, config, kept, report)
+    elif config.schedule == "quick" and not config.live:
+        config = replace(config, views=config.views or QUICK_VIEWS)
     with everyone().in_turn():
         teacher, data, config = teacher_and_data(config, report)
     if config.live:
@@ -178,7 +185,8 @@ def _place(config: Distill, wanted: Wanted, kept: Path | None, teacher: KnownTea
     """Name and columns of the cache to use: the newest where it has what is wanted, else one beside it."""
     columns = tuple(sorted({*config.columns, *wanted.columns}))
     if kept is None:
-        return {"name": None, "columns": columns}
+        name = f"{teacher.name}-patient" if config.schedule == "patient" and config.mixup else None
+        return {"name": name, "columns": columns}
     if wanted.is_in(read_plan(kept)):
         return {"name": kept.name, "columns": config.columns}
     return {"name": f"{teacher.name}-{slug(config.method)}", "columns": columns}

@@ -1,0 +1,1 @@
+"""A student distilled and alone, side by side."""
