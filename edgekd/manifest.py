@@ -67,6 +67,7 @@ class Manifest(TypedDict, total=False):
     model: Model
     params: Whole
     macs: Whole | None
+    method_params: Whole
     data: Images
     views: dict[str, Any]
     parents: dict[str, Any]

@@ -9,7 +9,8 @@ class Row:
     """What can be said of a method without torch.
 
     `teacher` and `student` are what each side must give: `logits`, `logits:topk` where the largest logits do, `pooled`,
-    `maps` of some stages, `token` of a distillation head, nothing. `views`: how many views of an image a step takes.
+    `maps` of some stages, `token` of a distillation head, its own `tail`, nothing. `views`: how many
+    views of an image a step takes.
     """
 
     text: str
@@ -52,6 +53,12 @@ METHODS = {
         "fused maps, deep to shallow", "Chen 2021, arXiv 2104.09044", ("maps", "pooled"), ("logits", "maps", "pooled")
     ),
     "ofa": Row("classifier branches for unlike networks", "Hao 2023, arXiv 2310.19444", student=("logits", "maps")),
+    "scalekd": Row(
+        "all views of a transformer's last map, partly through its own last stage",
+        "Fan 2024, arXiv 2411.06786",
+        ("logits", "logits:topk", "maps", "tail"),
+        ("logits", "maps"),
+    ),
     "early-exits": Row(
         "self-distillation: shallow branches learn from the deepest",
         "Zhang 2019, arXiv 1905.08094",

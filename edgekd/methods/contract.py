@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgekd.data.batch import Batch
 from edgekd.models.outputs import Output
+from edgekd.models.tails import Tail
 
 Family = Literal["cnn", "vit", "swin", "mixer", "other"]
 Over = Literal["images", "labels", "batch"]
@@ -17,10 +18,11 @@ Over = Literal["images", "labels", "batch"]
 class Side:
     """What is known of a student or a teacher before any batch: everything it could give, with shapes.
 
-    `gives` holds `logits` or `logits:topk`, `pooled`, `features:<tap>`, `heads:<name>`, `tail`. `shapes` are without
-    the batch: `features:<tap>` (channels, height, width), `pooled` (width,). `stages` are the automatic taps in order.
-    `samples`: how many training images there are (their `Batch.index` lies below it). `tail`: the frozen rest of a
-    live teacher behind its last-but-one stage, `classifier`: its final linear layer, where they can be had.
+    `gives` holds `logits` or `logits:topk`, `pooled`, `features:<tap>`, `prefix:<tap>`, `heads:<name>`, `tail`.
+    `shapes` are without the batch: `features:<tap>` (channels, height, width), `prefix:<tap>` (count, channels),
+    `pooled` (width,). `stages` are the automatic taps in order. `samples`: how many training images there are (their
+    `Batch.index` lies below it). `name`: the model's. `tail`: the rest of a frozen teacher behind its last-but-one
+    stage, `classifier`: its final linear layer, where they can be had.
     """
 
     classes: int
@@ -29,7 +31,8 @@ class Side:
     stages: tuple[str, ...] = ()
     samples: int = 0
     family: Family = "other"
-    tail: nn.Module | None = None
+    name: str = ""
+    tail: Tail | None = None
     classifier: nn.Module | None = None
 
 

@@ -13,7 +13,7 @@ from edgekd.declaration import choices_of, plain_type
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.methods import METHODS
 from edgekd.methods.contract import Method, Side, lacking
-from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TAIL, TOPK_LOGITS
+from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, PREFIX, TAIL, TOPK_LOGITS
 from edgekd.models.ownfile import load_own, own_sum
 from edgekd.models.taps import column_of
 
@@ -129,13 +129,16 @@ def _teachers_way(need: str, side: Side, name: str) -> str:
         return "a cache of all logits does: edgekd cache-logits --store u8 --name NAME; or choose another method"
     if side.stages and need.startswith(FEATURES) and any(each.startswith(FEATURES) for each in side.gives):
         return f"{_students_way(need, side, name)}; or a cache with it: edgekd cache-logits --for {name} --name NAME"
-    if need == POOLED or need.startswith((FEATURES, HEADS)):
+    if need == POOLED or need.startswith((FEATURES, PREFIX, HEADS)):
         return (
             f"a cache with that column does: edgekd cache-logits --columns {column_of(need)} --name NAME "
             f"(--for {name} finds the columns by itself); or --live"
         )
     if need == TAIL:
-        return "--live with a transformer, a mixer or a network of stages as teacher; or choose another method"
+        return (
+            "one teacher whose run is there, a transformer, a mixer or a network of stages: with --live, or through "
+            f"a cache made by edgekd cache-logits --for {name}"
+        )
     return "choose another method"
 
 

@@ -6,7 +6,7 @@ from edgekd.errors import UsageError
 from edgekd.methods.contract import Family, Side
 from edgekd.models.build import head_of
 from edgekd.models.network import Network
-from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TAIL
+from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, PREFIX, TAIL
 from edgekd.models.tails import tail_of
 from edgekd.models.taps import Anatomy, examine
 
@@ -27,6 +27,7 @@ def side_of(network: Network, samples: int = 0) -> Side:
     """Everything the network could give, found by one pass over an empty image; `samples` as in `Side`."""
     anatomy = examine(network)
     shapes: dict[str, tuple[int, ...]] = {FEATURES + name: tap.shape for name, tap in anatomy.taps.items()}
+    shapes |= {PREFIX + name: (tap.prefix, tap.shape[0]) for name, tap in anatomy.taps.items() if tap.prefix}
     gives = {LOGITS, *shapes, *(HEADS + name for name in anatomy.heads)}
     if anatomy.pooled is not None:
         gives.add(POOLED)
@@ -40,6 +41,7 @@ def side_of(network: Network, samples: int = 0) -> Side:
         shapes=shapes,
         stages=anatomy.stages,
         samples=samples,
+        name=network.spec.name,
         family=_family(network, anatomy),
         tail=tail,
         classifier=_classifier(network),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgekd.errors import UsageError, nearest
 from edgekd.models.build import head_name
 from edgekd.models.network import Network
-from edgekd.models.outputs import FEATURES, HEADS, POOLED, Output, tapped
+from edgekd.models.outputs import FEATURES, HEADS, POOLED, PREFIX, Output, tapped
 from edgekd.models.taps import Tap, examine, need_of, run_empty
 
 
@@ -24,23 +24,29 @@ class Observer:
     def __init__(self, network: Network, needs: Sequence[str] | frozenset[str]) -> None:
         self.network = network
         self.names = tapped(needs, FEATURES)
+        self.prefixes = tapped(needs, PREFIX)
         self.has_pooled = POOLED in needs
         heads = tapped(needs, HEADS)
         self.taps: dict[str, Tap] = {}
         self.heads: dict[str, str] = {}
         self._overwritten: set[str] = set()
-        if self.names or heads:
+        if self.names or self.prefixes or heads:
             self._find(heads)
         if self.has_pooled:
             head_name(network.backbone)
 
     def _find(self, heads: Sequence[str]) -> None:
         anatomy = examine(self.network)
-        for kind, wanted, known in ((FEATURES, self.names, anatomy.taps), (HEADS, heads, anatomy.heads)):
+        prefixed = {name: tap for name, tap in anatomy.taps.items() if tap.prefix}
+        for kind, wanted, known in (
+            (FEATURES, self.names, anatomy.taps),
+            (PREFIX, self.prefixes, prefixed),
+            (HEADS, heads, anatomy.heads),
+        ):
             for name in wanted:
                 if name not in known:
                     raise UsageError(f"{kind}{name}: no such output of {self.network.spec.name}", nearest(name, known))
-        self.taps = {name: anatomy.taps[name] for name in self.names}
+        self.taps = {name: anatomy.taps[name] for name in (*self.names, *self.prefixes)}
         self.heads = {name: anatomy.heads[name] for name in heads}
         self._overwritten = self._find_overwritten()
 
@@ -76,7 +82,8 @@ class Observer:
             logits=logits,
             heads={name: seen[module] for name, module in self.heads.items()},
             pooled=pooled[-1] if pooled else None,
-            features={name: tap.to_map(seen[tap.module]) for name, tap in self.taps.items()},
+            features={name: self.taps[name].to_map(seen[self.taps[name].module]) for name in self.names},
+            prefixes={name: seen[self.taps[name].module][:, : self.taps[name].prefix] for name in self.prefixes},
         )
 
     def _keeping(self, seen: dict[str, Tensor], module: str) -> Any:  # noqa: ANN401
@@ -114,6 +121,7 @@ class Taps:
         if output.logits is None:
             raise UsageError(f"{self.network.spec.name}: gives no logits", "give a classifier")
         found = {FEATURES + name: value for name, value in output.features.items()}
+        found |= {PREFIX + name: value for name, value in output.prefixes.items()}
         found |= {HEADS + name: value for name, value in output.heads.items()}
         if output.pooled is not None:
             found[POOLED] = output.pooled

@@ -12,6 +12,8 @@ POOLED = "pooled"
 TAIL = "tail"
 FEATURES = "features:"
 """`features:<tap>` is the map at a tap: `stage1`..`stageN`, or a module's path in the backbone."""
+PREFIX = "prefix:"
+"""`prefix:<tap>` are the tokens before the map at a tap: class, distillation and register tokens."""
 HEADS = "heads:"
 """`heads:<name>` is a further classifier's logits."""
 
@@ -22,8 +24,8 @@ class Output:
 
     `logits` [batch, classes]; `heads`: further classifiers' logits by name (`token` of a distilled DeiT, `exit1`);
     `pooled` [batch, width]: what the final classifier sees; `features`: maps by tap, always [batch, channels, height,
-    width] (tokens lie on their grid without the prefix tokens, channels come first). `strong` holds the same images in
-    their strong view, for methods that ask for it.
+    width] (tokens lie on their grid without the prefix tokens, channels come first); `prefixes`: those tokens by tap,
+    [batch, count, channels]. `strong` holds the same images in their strong view, for methods that ask for it.
     """
 
     logits: Tensor | None = None
@@ -31,6 +33,7 @@ class Output:
     pooled: Tensor | None = None
     features: Mapping[str, Tensor] = field(default_factory=dict)
     strong: Optional["Output"] = None
+    prefixes: Mapping[str, Tensor] = field(default_factory=dict)
 
     def detached(self) -> "Output":
         """The same values outside the graph."""
@@ -40,6 +43,7 @@ class Output:
             heads={name: value.detach() for name, value in self.heads.items()},
             pooled=None if self.pooled is None else self.pooled.detach(),
             features={name: value.detach() for name, value in self.features.items()},
+            prefixes={name: value.detach() for name, value in self.prefixes.items()},
             strong=None if self.strong is None else self.strong.detached(),
         )
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgekd.errors import UsageError
 from edgekd.models.build import head_name
 from edgekd.models.network import Network
-from edgekd.models.outputs import FEATURES, HEADS, POOLED
+from edgekd.models.outputs import FEATURES, HEADS, POOLED, PREFIX
 
 MAP = "map:"
 """`map:<tap>` is a cache's column of the map at a tap."""
@@ -48,6 +48,17 @@ class Tap:
         height = round(math.sqrt(tokens.shape[1] * self.shape[1] / self.shape[2]))
         return tokens.transpose(1, 2).reshape(len(tokens), self.shape[0], height, -1)
 
+    def from_map(self, maps: Tensor, prefix: Tensor | None = None) -> Tensor:
+        """A map [n, channels, height, width] as the module's output; `prefix` [n, count, channels] comes first."""
+        if self.layout == "maps":
+            return maps
+        if self.layout == "channels-last":
+            return maps.permute(0, 2, 3, 1)
+        if self.layout == "vectors":
+            return maps.flatten(1)
+        tokens = maps.flatten(2).transpose(1, 2)
+        return tokens if prefix is None else torch.cat([prefix.to(tokens.dtype), tokens], dim=1)
+
 
 @dataclass(frozen=True)
 class Anatomy:
@@ -79,16 +90,24 @@ def examine(network: Network) -> Anatomy:
 def run_empty(network: Network) -> Tensor:
     """The logits of an empty batch in evaluation mode; the mode is put back afterwards."""
     spec = network.spec
-    modes = {module: module.training for module in network.modules()}
     canvas = torch.zeros(
         IMAGES, spec.input_size, spec.input_size, spec.channels, dtype=torch.uint8, device=network.offset.device
     )
+    with evaluating(network):
+        logits: Tensor = network(canvas)
+    return logits
+
+
+@contextmanager
+def evaluating(network: Network) -> Iterator[None]:
+    """The network in evaluation mode; the mode of every module is put back afterwards."""
+    modes = {module: module.training for module in network.modules()}
     try:
-        logits: Tensor = network.eval()(canvas)
+        network.eval()
+        yield
     finally:
         for module, was_training in modes.items():
             module.training = was_training
-    return logits
 
 
 @contextmanager
@@ -206,9 +225,13 @@ def need_of(column: str) -> str:
     """A cache's column as a need: `map:stage3` -> `features:stage3`; raises UsageError for another kind of name."""
     if column == POOLED or (column.startswith(MAP) and column != MAP):
         return column.replace(MAP, FEATURES, 1)
+    if column.startswith(PREFIX) and column != PREFIX:
+        return column
     if column.startswith("head:") and column != "head:":
         return column.replace("head:", HEADS, 1)
-    raise UsageError(f"--columns {column}: no such kind of output", "pooled, map:<tap> (map:stage3) or head:<name>")
+    raise UsageError(
+        f"--columns {column}: no such kind of output", "pooled, map:<tap> (map:stage3), prefix:<tap> or head:<name>"
+    )
 
 
 def column_of(need: str) -> str:

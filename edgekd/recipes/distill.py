@@ -22,6 +22,7 @@ from edgekd.methods.loading import is_own_method, join, method_sum
 from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for
 from edgekd.models.names import resolve
+from edgekd.models.outputs import TAIL
 from edgekd.models.trained import build_peers, build_student
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.mutual import Mutual, pairs_of
@@ -152,6 +153,11 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
     methods = {pair: copy.deepcopy(method) for pair in pairs_of(networks)}
     for (learner, teacher), each in methods.items():
         join(config.method, each, sides[learner], sides[teacher])
+        if TAIL in each.teacher_needs:
+            raise UsageError(
+                f"--peers: --method {config.method} computes with its teacher's last stage, which a peer still trains",
+                "choose kd or another; or distil from a finished teacher (--teacher)",
+            )
     config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
     objective = Mutual(networks, methods, config.alpha, _labels(config, data))
     return Lesson(objective, data, config, _files(config))

@@ -23,11 +23,12 @@ from edgekd.data.view_options import QUICK_VIEWS, settle_views, view_recipe
 from edgekd.errors import CacheError, UsageError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
+from edgekd.models.outputs import TAIL
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import find_teacher, teacher_and_data
-from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now
+from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now, open_tail
 from edgekd.teachers.strong_views import (
     check_alike,
     is_strong_cache,
@@ -235,9 +236,11 @@ def _cached(
         check_fit(cache.folder, cache.plan, now, describe_data(data), view_recipe(config).describe())
         _check_method(cache.folder, cache.plan, method)
     strong = [open_strong_cache(cache) if "strong" in method.views else None for cache in caches]
+    tails = [open_tail(cache, config) if TAIL in method.teacher_needs else None for cache in caches]
     there = min(cache.views for cache in (*caches, *strong) if cache is not None)
     views = min(config.views or there, there)
-    members = [Cached(cache, strong=other) for cache, other in zip(caches, strong, strict=True)]
+    together = zip(caches, strong, tails, strict=True)
+    members = [Cached(cache, strong=other, tail=tail) for cache, other, tail in together]
     named = tuple(_as_given(cache.folder, weight) for cache, weight in zip(caches, weights, strict=True))
     teacher = members[0] if len(members) == 1 else Ensemble(members, weights)
     parents = _parents(caches, weights) | strong_parents([each for each in strong if each is not None])

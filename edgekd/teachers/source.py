@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.cache.plan import Plan
+from edgekd.cache.store import LogitCache
 from edgekd.compute.formats import Layout
 from edgekd.config import CacheLogits, Code
 from edgekd.data.view_choice import views_of
-from edgekd.errors import UsageError
+from edgekd.errors import CacheError, UsageError
 from edgekd.models.build import rebuild
 from edgekd.models.names import is_file
 from edgekd.models.network import Network, Spec
 from edgekd.models.onnx_network import rebuild_onnx
+from edgekd.models.tails import Tail, tail_of
+from edgekd.models.taps import examine
 from edgekd.models.weights import restore_weights
 from edgekd.runs import Run, file_sum
 from edgekd.runtimes.onnx_file import read_model
@@ -95,6 +98,23 @@ def answers_sum(place: Path) -> str:
     if place.suffix == ONNX:
         return read_model(place).sha256
     return file_sum(Run(place).weights if place.is_dir() else place)
+
+
+def open_tail(cache: LogitCache, code: Code) -> Tail | None:
+    """The rest of the network that filled a cache, frozen; None of an ONNX file or a network that has none.
+
+    Raises CacheError when its run is not there any more.
+    """
+    place = Path(cache.plan.teacher["place"])
+    if place.suffix == ONNX or cache.plan.teacher.get("spec") is None:
+        return None
+    if as_it_is_now(cache.plan) is None:
+        raise CacheError(
+            f"{cache.folder}: its teacher {place} is not there, whose last stage this method computes with",
+            "restore the run; or choose a method that reads the cache alone (edgekd methods)",
+        )
+    network = from_run(Run(place)).network(code).eval().requires_grad_(False)
+    return tail_of(network, examine(network))
 
 
 def as_it_is_now(plan: Plan) -> dict[str, Any] | None:

@@ -13,7 +13,8 @@ from edgekd.methods.contract import Side
 from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
 from edgekd.models.observer import Observer
-from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TOPK_LOGITS, Output, single
+from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, PREFIX, TAIL, TOPK_LOGITS, Output, single
+from edgekd.models.tails import Tail
 from edgekd.models.taps import need_of
 
 
@@ -70,24 +71,34 @@ class Live:
             heads={name: value.float() for name, value in said.heads.items()},
             pooled=None if said.pooled is None else said.pooled.float(),
             features={name: value.float() for name, value in said.features.items()},
+            prefixes={name: value.float() for name, value in said.prefixes.items()},
         )
 
 
 class Cached:
     """What was stored earlier, by (view, index): logits and, where the cache has these columns, features."""
 
-    def __init__(self, cache: LogitCache, needs: Collection[str] = (), strong: LogitCache | None = None) -> None:
-        """Of the further columns only those needed are read; `strong` is the cache of the strong views."""
+    def __init__(
+        self,
+        cache: LogitCache,
+        needs: Collection[str] = (),
+        strong: LogitCache | None = None,
+        tail: Tail | None = None,
+    ) -> None:
+        """Of the further columns only those needed are read; `strong` is the cache of the strong views.
+
+        `tail` is that of the network which filled the cache: it is not stored.
+        """
         self.cache = cache
         self.strong = strong
         columns = {need_of(name): name for name in cache.plan.extras if _is_known(name, cache.plan.extras[name])}
-        self.side = _side_of_cache(cache, columns)
+        self.side = _side_of_cache(cache, columns, tail)
         wanted = single(needs)
         self._columns = {given: name for given, name in columns.items() if given in wanted}
 
     def giving(self, needs: Collection[str]) -> "Cached":
         """The same cache, of which these columns are read."""
-        return Cached(self.cache, needs, self.strong)
+        return Cached(self.cache, needs, self.strong, self.side.tail)
 
     def __call__(self, batch: Batch) -> Output:
         """What is stored of these images in this view; float32."""
@@ -103,27 +114,32 @@ class Cached:
             return Output(logits=logits)
         stored = self.cache.read(batch.view, batch.index, tuple(self._columns.values()))
         found = {given: stored[name].float().to(device) for given, name in self._columns.items()}
-        return Output(logits, _named(found, HEADS), found.get(POOLED), _named(found, FEATURES))
+        maps, prefixes = _named(found, FEATURES), _named(found, PREFIX)
+        return Output(logits, _named(found, HEADS), found.get(POOLED), maps, prefixes=prefixes)
 
 
 def _is_known(column: str, shape: Sequence[int]) -> bool:
     """Whether a column can be given; edgekd 0.1 stored maps of tokens and vectors as they were."""
-    return column == POOLED or column.startswith("head:") or len(shape) == 3
+    return column == POOLED or column.startswith(("head:", PREFIX)) or len(shape) == 3
 
 
 def _named(found: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
     return {given.removeprefix(kind): value for given, value in found.items() if given.startswith(kind)}
 
 
-def _side_of_cache(cache: LogitCache, columns: dict[str, str]) -> Side:
+def _side_of_cache(cache: LogitCache, columns: dict[str, str], tail: Tail | None) -> Side:
     shapes = {given: tuple(cache.plan.extras[name]) for given, name in columns.items()}
     taps = sorted(_named(dict.fromkeys(columns, torch.empty(0)), FEATURES))
     return Side(
         classes=cache.plan.classes,
-        gives=frozenset({TOPK_LOGITS if cache.plan.store == "topk" else LOGITS, *columns}),
+        gives=frozenset(
+            {TOPK_LOGITS if cache.plan.store == "topk" else LOGITS, *columns} | ({TAIL} if tail is not None else set())
+        ),
         shapes=shapes,
         stages=tuple(each for each in taps if each.startswith("stage") and each.removeprefix("stage").isdecimal()),
         samples=cache.rows,
+        name=str(cache.plan.teacher.get("model", "")),
+        tail=tail,
     )
 
 
@@ -171,7 +187,7 @@ def _joint_side(sides: Sequence[Side]) -> Side:
     shapes: dict[str, tuple[int, ...]] = {}
     for name in sorted(frozenset.intersection(*(frozenset(side.shapes) for side in sides))):
         found = [side.shapes[name] for side in sides]
-        if len({shape[1:] for shape in found}) == 1 and not name.startswith(HEADS):
+        if len({shape[1:] for shape in found}) == 1 and not name.startswith((HEADS, PREFIX)):
             shapes[name] = (sum(shape[0] for shape in found), *found[0][1:])
     return Side(
         classes=sides[0].classes,

@@ -104,7 +104,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     keeper.course = Course(pace, (batches.images_per_step, len(job.data.val), len(job.data.test)))
     if config.label_smoothing:
         report.note(f"ce: with label smoothing {config.label_smoothing:g}, so it stays above 0; val loss is without")
-    _start(job, update.kept, keeper, is_begun)
+    _start(job, update, keeper, is_begun)
     if ranks.is_first and not is_begun:
         held.enter_context(holding(job.run))
     with _noting_the_end(job.run, keeper):
@@ -202,7 +202,7 @@ def _batches(job: Job, ranks: Ranks, has_strong_view: bool) -> Batches:
     return Batches(job.data.train, recipe, size, config.seed, views, ranks.rank, ranks.world, strong)
 
 
-def _start(job: Job, networks: Mapping[str, Network], keeper: Keeper, is_begun: bool) -> None:
+def _start(job: Job, update: Update, keeper: Keeper, is_begun: bool) -> None:
     """Make the run folder, or find the state to go on from."""
     given = job.given
     if is_begun:
@@ -222,8 +222,9 @@ def _start(job: Job, networks: Mapping[str, Network], keeper: Keeper, is_begun: 
         "parents": job.parents,
         "environment": environment(),
         "processes": keeper.ranks.world,
+        "method_params": _own_parameters(update.objective),
     } | job.facts
-    for name, network in networks.items():
+    for name, network in update.kept.items():
         run = job.run.part(name)
         # Only the run's own manifest claims the folder; those of its parts follow.
         write = run.begin if name == "" and not is_begun else run.update
@@ -232,6 +233,11 @@ def _start(job: Job, networks: Mapping[str, Network], keeper: Keeper, is_begun: 
 
 def _describe_network(network: Network) -> dict[str, Any]:
     return {"model": network.spec.to_dict(), "params": parameters(network), "macs": macs(network)}
+
+
+def _own_parameters(objective: Objective) -> int:
+    """How many parameters are trained beside the networks, such as projectors."""
+    return parameters(objective) - sum(map(parameters, objective.networks.values()))
 
 
 def _check_unchanged(job: Job, before: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ def summary(run: Run) -> Result:
         "data": manifest["data"]["name"],
         "params": manifest["params"],
         "macs": manifest["macs"],
+        "method_params": manifest.get("method_params", 0),
         "parents": manifest["parents"],
         **result,
     }
@@ -29,6 +30,7 @@ def summary(run: Run) -> Result:
         ("model", data["model"]),
         ("data", data["data"]),
         ("parameters", data["params"]),
+        *([("parameters of the method, not kept", data["method_params"])] if data["method_params"] else []),
         ("multiply-adds per image", data["macs"]),
         ("test accuracy", f"{result['test_top1']:.2%} of {result['test_images']:,} images"),
         *lesson,

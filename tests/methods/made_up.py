@@ -11,6 +11,7 @@ from edgekd.methods.contract import Method, Part, Side
 from edgekd.methods.loading import join, load_method
 from edgekd.models.network import Network, Spec
 from edgekd.models.outputs import Output
+from edgekd.teachers.teacher import Live
 
 CLASSES = 5
 SAMPLES = 40
@@ -27,6 +28,33 @@ def side(maps: dict[str, tuple[int, int, int]], heads: tuple[str, ...] = ("token
 
 
 STUDENT, TEACHER = side(STUDENT_MAPS), side(TEACHER_MAPS, ())
+
+
+class Ending(nn.Module):
+    """A network whose last two stages have the shapes of the made-up teacher's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage1 = nn.Conv2d(3, TEACHER_MAPS["stage2"][0], 1, 2)
+        self.stage2 = nn.Conv2d(TEACHER_MAPS["stage2"][0], TEACHER_MAPS["stage3"][0], 1)
+        self.head = nn.Linear(TEACHER_MAPS["stage3"][0], CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.stage2(self.stage1(images)).mean((2, 3)))
+        return logits
+
+
+def with_tail(teacher: Side) -> Side:
+    """The side with the last stage of such a network."""
+    torch.manual_seed(0)
+    network = Network(Ending(), Spec("ending", tuple("abcde"), 3, 8, (0.5,) * 3, (0.25,) * 3))
+    tail = Live(network).side.tail
+    assert tail is not None
+    tail.entrance_name, tail.target_name = "stage2", "stage3"
+    return replace(teacher, gives=teacher.gives | {"tail"}, tail=tail)
+
+
+TEACHER = with_tail(TEACHER)
 
 
 def output(of: Side, count: int, seed: int, dtype: torch.dtype = torch.float32, strong: bool = True) -> Output:
@@ -94,15 +122,15 @@ class Tapped(nn.Module):
 
     def __init__(self, width: int, token: bool) -> None:
         super().__init__()
-        self.stage1 = nn.Conv2d(3, width, 3, 2, padding=1)
-        self.stage2 = nn.Conv2d(width, 2 * width, 3, 2, padding=1)
+        self.stage1 = nn.Sequential(nn.Conv2d(3, width, 3, 2, padding=1), nn.ReLU())
+        self.stage2 = nn.Sequential(nn.Conv2d(width, 2 * width, 3, 2, padding=1), nn.ReLU())
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Linear(2 * width, CLASSES)
         if token:
             self.head_dist = nn.Linear(2 * width, CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
-        pooled = self.pool(self.stage2(self.stage1(images).relu()).relu())
+        pooled = self.pool(self.stage2(self.stage1(images)))
         if hasattr(self, "head_dist"):
             return (self.head(pooled) + self.head_dist(pooled)) / 2
         return self.head(pooled)

@@ -37,7 +37,7 @@ from tests.methods.made_up import (
 )
 
 NOT_METHODS = {
-    "__init__", "contract", "exits", "labels", "loading", "ranges", "sides", "softening", "stages",
+    "__init__", "contract", "exits", "labels", "loading", "projectors", "ranges", "sides", "softening", "stages",
 }  # fmt: skip
 ZERO_FOR_EQUALS = {
     "kd": {"kd"}, "ls": {"kd"}, "dkd": {"tckd", "nckd"}, "dist": {"inter", "intra"}, "crld": {"within"},
@@ -219,7 +219,7 @@ def test_a_teacher_of_logits_alone_is_enough_or_refused_with_a_way_on(name: str)
     method = load_method(name, (), {})
     cache = side({"stage1": (4, 2, 2)}, ())
     bare = type(cache)(CLASSES, frozenset({"logits"}))
-    if {"maps", "pooled"} & set(METHODS[name].teacher):
+    if {"maps", "pooled", "tail"} & set(METHODS[name].teacher):
         with pytest.raises(UsageError) as caught:
             join(name, method, STUDENT, bare)
         assert "--live" in caught.value.hint and "cache-logits" in caught.value.hint
@@ -230,7 +230,7 @@ def test_a_teacher_of_logits_alone_is_enough_or_refused_with_a_way_on(name: str)
 @every_method
 def test_a_teacher_of_the_largest_logits_is_taken_where_they_do(name: str) -> None:
     method = load_method(name, (), {})
-    few = type(TEACHER)(CLASSES, TEACHER.gives - {"logits"} | {"logits:topk"}, TEACHER.shapes, TEACHER.stages)
+    few = replace(TEACHER, gives=TEACHER.gives - {"logits"} | {"logits:topk"})
     if "logits" in METHODS[name].teacher and "logits:topk" not in METHODS[name].teacher:
         with pytest.raises(UsageError, match="logits") as caught:
             join(name, method, STUDENT, few)

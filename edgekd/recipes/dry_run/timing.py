@@ -23,7 +23,7 @@ from edgekd.methods.labels import LabelLoss
 from edgekd.methods.loading import join
 from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
-from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, TOPK_LOGITS, Output, single
+from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, PREFIX, TOPK_LOGITS, Output, single
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.objective import Objective
 from edgekd.objectives.supervised import Supervised
@@ -62,11 +62,11 @@ class StandIn:
         columns = {name: value[: len(batch)] for name, value in self.columns.items()}
         logits = decode(columns, self.made_of[0], self.side.classes).to(batch.canvas.device)
         extras = {name: value[: len(batch)].float().to(logits.device) for name, value in self.extras.items()}
-        heads, features = (
+        heads, features, prefixes = (
             {name.removeprefix(kind): value for name, value in extras.items() if name.startswith(kind)}
-            for kind in (HEADS, FEATURES)
+            for kind in (HEADS, FEATURES, PREFIX)
         )
-        return Output(logits, heads, extras.get(POOLED), features)
+        return Output(logits, heads, extras.get(POOLED), features, prefixes=prefixes)
 
 
 @dataclass(frozen=True)
