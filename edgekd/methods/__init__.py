@@ -54,7 +54,7 @@ METHODS = {
     ),
     "ofa": Row("classifier branches for unlike networks", "Hao 2023, arXiv 2310.19444", student=("logits", "maps")),
     "scalekd": Row(
-        "all views of a transformer's last map, partly through its own last stage",
+        "a transformer's last map in two views, partly through its own last stage",
         "Fan 2024, arXiv 2411.06786",
         ("logits", "logits:topk", "maps", "tail"),
         ("logits", "maps"),

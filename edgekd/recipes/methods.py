@@ -30,8 +30,9 @@ def run(config: Methods, report: Reporter) -> Result:
 
 def _teacher(row: Row) -> str:
     words = " + ".join(each for each in row.teacher if each != "logits:topk") or "nothing"
-    return words + (" (top-k does)" if "logits:topk" in row.teacher else "")
+    return words + (" (top-k does)" if "logits:topk" in row.teacher and row.cache == "logits" else "")
 
 
 def _cache(name: str, row: Row) -> str:
-    return {"logits": "yes", "columns": f"cache-logits --for {name}", "none": "no teacher"}[row.cache]
+    words = {"logits": "yes", "columns": f"cache-logits --for {name}", "none": "no teacher"}[row.cache]
+    return words + (", and the run" if "tail" in row.teacher else "")

@@ -18,7 +18,8 @@ CACHE = {"logits": "yes", "columns": "its columns", "none": "no teacher"}
 def table() -> str:
     rows = []
     for name, row in METHODS.items():
-        does = "top-k too" if "logits:topk" in row.teacher else CACHE[row.cache]
+        does = "top-k too" if "logits:topk" in row.teacher and row.cache == "logits" else CACHE[row.cache]
+        does += ", its run" if "tail" in row.teacher else ""
         teacher = ", ".join(each for each in row.teacher if each != "logits:topk") or "nothing"
         views = "; two views" if row.views == 2 else ""
         rows.append(f"| `{name}` | {row.text} | {', '.join(row.student)} | {teacher}{views} | {does} | {row.paper} |")
