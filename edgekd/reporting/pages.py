@@ -13,7 +13,7 @@ from edgekd.reporting.study_page import search_page, study_page
 KINDS: dict[str, tuple[str, Callable[[Any], Page]]] = {
     "run": ("quality", run_page),
     "search": ("trials", search_page),
-    "study": ("rows", study_page),
+    "study": ("arms", study_page),
     "profile": ("models", profile_page),
 }
 """Each kind of facts: a key that only it has, and its page."""

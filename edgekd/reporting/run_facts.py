@@ -43,7 +43,7 @@ def facts_of(run: Run, config: Report, report: Reporter) -> Facts:
     own = _asked(network, images, config, report, "judging")
     if not np.isfinite(own.logits).all():
         raise CheckpointError(f"{run.path}: its answers are no finite numbers", "train the run again")
-    teacher = find_teacher(run, data.classes, config, report)
+    teacher = find_teacher(run, data, config, report)
     taught = _asked(teacher.network, images, config, report, "asking the teacher") if teacher else None
     return {
         "kind": "run",

@@ -8,8 +8,21 @@ from edgekd.reporting.blocks import Block, Grid, Page, Plot, Section, Text, perc
 
 Facts = Mapping[str, Any]
 
-RATIOS = ("top1", "top5", "f1", "accuracy")
-"""Words in the names of metrics that are ratios 0-1."""
+TARGET = "test_top1"
+"""The figure that arms are compared by."""
+FIGURES = {
+    "test_top1": "test top-1",
+    "val_top1": "validation top-1",
+    "teacher_top1": "teacher's top-1",
+    "file_top1": "file's top-1",
+    "train_seconds": "training, s",
+    "peak_rss_mb": "peak memory, MB",
+    "params": "parameters",
+    "macs": "multiply-adds",
+    "latency_ms": "latency, ms",
+    "file_bytes": "file, bytes",
+}
+"""Figures of arms in words; others are shown by their names."""
 COSTS = {"latency_ms": "latency, ms", "size_bytes": "size, bytes", "params_count": "parameters"}
 """What a trial costs, and how an axis names it."""
 LIMITS = {"latency_ms": "max_latency_ms", "size_bytes": "max_size_bytes", "params_count": "max_params"}
@@ -17,94 +30,103 @@ LIMITS = {"latency_ms": "max_latency_ms", "size_bytes": "max_size_bytes", "param
 
 
 def study_page(facts: Facts) -> Page:
-    """Tables with mean and standard deviation over the seeds, paired differences, and plots of each metric."""
-    rows = facts["rows"]
-    runs = sum(len(row.get("runs", ())) for row in rows)
+    """Tables with mean and standard deviation over the seeds, paired differences, and plots of accuracy and cost."""
+    arms = facts["arms"]
+    runs = sum(len(arm["seeds"]) for arm in arms)
+    commands = dict.fromkeys(command for arm in arms for command in _commands(arm))
     sections = [
-        Section("Results", [Grid(_results(rows)), *_metric_plots(rows)]),
-        Section("Paired comparison", list(_paired(facts.get("paired") or []))),
+        Section("Results", [Grid(_results(arms)), *_plots(arms)]),
+        Section("Against the baseline", list(_differences(facts["differences"], facts["baseline"]))),
+        Section("Failures", list(_failures(arms))),
+        Section("Commands of the first seed", [Text(list(commands), is_code=True)] if commands else []),
     ]
-    lead = f"{len(rows)} arms, {runs} runs; mean ± standard deviation over the runs of an arm."
-    return Page(f"Study {facts['name']}", lead, [each for each in sections if each.blocks], facts)
+    lead = f"{len(arms)} arms, {runs} seeds of them done. Figures are mean ± standard deviation over seeds."
+    if facts.get("is_complete") is False:
+        lead += " It is not complete."
+    lead = f"{facts.get('question') or ''} {lead}".strip()
+    return Page(f"Study {facts['study']}", lead, [each for each in sections if each.blocks], facts)
 
 
-def _metrics(rows: Sequence[Facts]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+def _commands(arm: Facts) -> list[str]:
+    first: Sequence[Facts] = next(iter(arm.get("steps", {}).values()), [])
+    return [step["command"] for step in first]
+
+
+def _names(arms: Sequence[Facts]) -> list[str]:
+    """The figures that any arm has, those with words first."""
+    there = dict.fromkeys(name for arm in arms for name in arm["spread"])
+    return [name for name in FIGURES if name in there] + [name for name in there if name not in FIGURES]
 
 
 def _is_ratio(name: str) -> bool:
-    return any(word in name for word in RATIOS)
+    return name.endswith("top1")
 
 
-def spread(figure: Facts | None, name: str) -> str | None:
-    """`86.40 % ± 0.30 (3)`: mean, standard deviation and number of runs; None where nothing was measured."""
-    if figure is None or figure.get("mean") is None:
+def spread_words(figure: Facts | None, name: str) -> str | None:
+    """`86.40% ± 0.30`: mean and standard deviation over seeds; None where nothing was measured."""
+    if figure is None:
         return None
-    mean, sd, count = figure["mean"], figure.get("sd"), figure["n"]
+    mean, sd = figure["mean"], figure["sd"]
     if _is_ratio(name):
-        return f"{mean:.2%}" + (f" ± {100 * sd:.2f}" if sd is not None else "") + f" ({count})"
-    return shown(float(mean)) + (f" ± {shown(float(sd))}" if sd is not None else "") + f" ({count})"
+        return f"{mean:.2%}" + (f" ± {100 * sd:.2f}" if sd is not None else "")
+    return shown(float(mean)) + (f" ± {shown(float(sd))}" if sd else "")
 
 
-def _results(rows: Sequence[Facts]) -> Table:
-    names, options = _metrics(rows), list(dict.fromkeys(key for row in rows for key in row.get("values", {})))
-    cells: list[list[Cell]] = [
+def _results(arms: Sequence[Facts]) -> Table:
+    names = _names(arms)
+    rows: list[list[Cell]] = [
         [
-            row["arm"],
-            *(_plain(row.get("values", {}).get(option)) for option in options),
-            *(spread(row["metrics"].get(name), name) for name in names),
+            arm["name"],
+            f"{len(arm['seeds'])} of {len(arm.get('steps') or arm['seeds'])}",
+            *(spread_words(arm["spread"].get(name), name) for name in names),
         ]
-        for row in rows
+        for arm in arms
     ]
-    return Table("Mean ± sd (runs)", ("arm", *options, *names), cells)
+    return Table("Mean ± standard deviation over seeds", ("arm", "seeds", *(FIGURES.get(n, n) for n in names)), rows)
 
 
-def _plain(value: Any) -> Cell:  # noqa: ANN401
-    return value if isinstance(value, str | int | float | None) else ", ".join(map(str, value))
-
-
-def _metric_plots(rows: Sequence[Facts]) -> Iterator[Block]:
-    """Accuracy by arm, and accuracy against each other metric."""
-    target = next((name for name in _metrics(rows) if "top1" in name), None)
-    if target is None:
-        return
-    known = [row for row in rows if (row["metrics"].get(target) or {}).get("mean") is not None]
+def _plots(arms: Sequence[Facts]) -> Iterator[Block]:
+    """Accuracy by arm, and accuracy against each cost that differs between arms."""
+    known = [arm for arm in arms if TARGET in arm["spread"]]
     if not known:
         return
-    means = [row["metrics"][target]["mean"] for row in known]
-    best = known[means.index(max(means))]["arm"]
-    sds = [row["metrics"][target].get("sd") for row in known]
-    values = {"names": [row["arm"] for row in known], "values": means, "spreads": sds, "xlabel": target}
-    words = f"{target} of {len(known)} arms with its standard deviation; the best is {best}, {max(means):.2%}"
-    yield Plot(f"{target} by arm", words, "intervals", values)
-    for name in _metrics(rows):
-        if _is_ratio(name):
-            continue
+    label = FIGURES[TARGET]
+    means = [arm["spread"][TARGET]["mean"] for arm in known]
+    sds = [arm["spread"][TARGET]["sd"] for arm in known]
+    names = [arm["name"] for arm in known]
+    words = f"{label} of {len(known)} arms with its standard deviation; the best is {names[means.index(max(means))]}, "
+    values = {"names": names, "values": means, "spreads": sds, "xlabel": label}
+    yield Plot(f"{label} by arm", words + f"{max(means):.2%}", "intervals", values)
+    for name in _names(arms):
         points = [
-            {
-                "x": row["metrics"][name]["mean"],
-                "y": row["metrics"][target]["mean"],
-                "sd": row["metrics"][target].get("sd"),
-                "name": row["arm"],
-            }
-            for row in known
-            if (row["metrics"].get(name) or {}).get("mean") is not None
+            {"x": arm["spread"][name]["mean"], "y": mean, "sd": sd, "name": arm["name"]}
+            for arm, mean, sd in zip(known, means, sds, strict=True)
+            if name in arm["spread"] and not _is_ratio(name)
         ]
-        if len(points) > 1:
-            words = f"{target} against {name} of {len(points)} arms, with the standard deviation of {target}"
-            yield Plot(
-                f"{target} against {name}",
-                words,
-                "scatter",
-                {"points": points, "xlabel": name, "ylabel": target, "ratio": True},
-            )
+        if len({point["x"] for point in points}) > 1:
+            cost = FIGURES.get(name, name)
+            words = f"{label} against {cost} of {len(points)} arms, with the standard deviation of {label}"
+            drawn = {"points": points, "xlabel": cost, "ylabel": label, "ratio": True}
+            yield Plot(f"{label} against {cost}", words, "scatter", drawn)
 
 
-def _paired(pairs: Sequence[Facts]) -> Iterator[Block]:
-    if pairs:
-        columns = list(dict.fromkeys(name for row in pairs for name in row))
-        rows = [[_plain(row.get(name)) for name in columns] for row in pairs]
-        yield Grid(Table("Differences between arms that share seeds", columns, rows))
+def _differences(found: Sequence[Facts], baseline: str) -> Iterator[Block]:
+    rows: list[list[Cell]] = []
+    for each in found:
+        factor = 100 if _is_ratio(each["figure"]) else 1
+        low, high = each["low"], each["high"]
+        interval = None if low is None or high is None else f"{low * factor:+.2f} to {high * factor:+.2f}"
+        figure = str(FIGURES.get(each["figure"], each["figure"])) + (", points" if factor == 100 else "")
+        rows.append([each["arm"], figure, f"{each['mean'] * factor:+.2f}", interval, each["n"]])
+    if rows:
+        title = f"Difference to {baseline} over the seeds that both have"
+        yield Grid(Table(title, ("arm", "figure", "mean", "95 % interval", "seeds"), rows))
+
+
+def _failures(arms: Sequence[Facts]) -> Iterator[Block]:
+    lines = [f"{arm['name']}, seed {seed}: {words}" for arm in arms for seed, words in arm.get("failures", {}).items()]
+    if lines:
+        yield Text(lines)
 
 
 def search_page(facts: Facts) -> Page:
@@ -153,6 +175,10 @@ def _fronts(trained: Sequence[Facts], front: Sequence[Facts], budget: Facts) -> 
                 (each[cost], each["top1"]) for each in front if each.get(cost) and each.get("top1") is not None
             ]
         yield Plot(f"Top-1 against {label}", words, "scatter", values)
+
+
+def _plain(value: Any) -> Cell:  # noqa: ANN401
+    return value if isinstance(value, str | int | float | None) else ", ".join(map(str, value))
 
 
 def _trial_table(title: str, trials: Sequence[Facts]) -> Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from edgekd.cache.alignment import known_images
 from edgekd.cache.store import LogitCache, open_cache
@@ -13,12 +14,14 @@ from edgekd.config import Report
 from edgekd.errors import CacheError, CheckpointError, EdgekdError
 from edgekd.images.imageset import ImageData
 from edgekd.models.network import Network, Spec
+from edgekd.models.onnx_network import open_onnx
 from edgekd.report import Reporter
 from edgekd.reporting.lineage import ancestors, caches_of, parents_of
 from edgekd.reporting.quality import Answers
 from edgekd.reporting.shown_images import labelled_images
 from edgekd.runs import Run
-from edgekd.teachers.source import KnownTeacher, answers_sum
+from edgekd.teachers.resolve import SAMPLE
+from edgekd.teachers.source import ONNX, KnownTeacher, answers_sum
 
 MIXING = ("mixup", "cutmix")
 """Settings of views in which an image is not only itself."""
@@ -32,24 +35,23 @@ class Asked:
     facts: dict[str, Any]
 
 
-def find_teacher(run: Run, classes: tuple[str, ...], config: Report, report: Reporter) -> Asked | None:
+def find_teacher(run: Run, data: ImageData, config: Report, report: Reporter) -> Asked | None:
     """The first teacher of a run, or of the run it was finetuned from; None, with a note, when it cannot be asked."""
     for _, _, manifest in reversed(ancestors(run)):
         for role, parent in parents_of(manifest):
             if role == "teacher":
-                return _opened(parent, classes, config, report)
+                return _opened(parent, data, config, report)
     return None
 
 
-def _opened(parent: Mapping[str, Any], classes: tuple[str, ...], config: Report, report: Reporter) -> Asked | None:
+def _opened(parent: Mapping[str, Any], data: ImageData, config: Report, report: Reporter) -> Asked | None:
     where = parent.get("place") or parent.get("run") or parent.get("file")
     place = Path(str(where))
     try:
         if answers_sum(place) != parent.get("sha256"):
             raise CheckpointError(f"{place}: other weights than the student learnt from", "restore them")
-        described = parent.get("spec") or Run(place).manifest()["model"]
-        spec = Spec.from_dict(described)
-        if tuple(spec.classes) != classes:
+        spec = _spec(parent, place, data, report)
+        if tuple(spec.classes) != data.classes:
             raise CheckpointError(f"{place}: knows other classes", "give the data it was trained on")
         network = KnownTeacher(place.name, place, spec, str(parent["sha256"])).network(config)
     except EdgekdError as error:
@@ -57,6 +59,16 @@ def _opened(parent: Mapping[str, Any], classes: tuple[str, ...], config: Report,
         return None
     facts = {"name": str(parent.get("name") or place.name), "model": spec.name, "place": str(place)}
     return Asked(network, facts | _cost_of(place))
+
+
+def _spec(parent: Mapping[str, Any], place: Path, data: ImageData, report: Reporter) -> Spec:
+    """How the teacher is built and fed: as its cache knows, its run, or its ONNX file."""
+    if parent.get("spec"):
+        return Spec.from_dict(parent["spec"])
+    if place.suffix != ONNX:
+        return Spec.from_dict(Run(place).manifest()["model"])
+    rows = data.everything.index[:SAMPLE]
+    return open_onnx(place, data, torch.from_numpy(data.everything.pixels.gather(rows)), report)
 
 
 def _cost_of(place: Path) -> dict[str, Any]:

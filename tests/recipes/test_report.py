@@ -70,6 +70,16 @@ def test_a_teacher_that_is_gone_is_left_out(cli: Any, at_work: Path, tmp_path: P
     assert stored["teacher"] is None and stored["suspects"] is None and stored["corruptions"] is None
 
 
+def test_an_onnx_file_is_asked_too(cli: Any, workplace: Path, folder: Path, quick: Any) -> None:
+    file = workplace / "runs" / f"{STUDENT}-finetuned" / "model.onnx"
+    called = cli("distill", "--teacher", file, "--live", "--data", folder, *quick, "--name", "student")
+    assert called.code == 0, called.err
+    told = cli("report", "student", "--corrupted", 6, "--format", "markdown", "--json").json["report"]
+    assert told["teacher"]["top1"] == cli("evaluate", file, "--data", folder, "--json").json["top1"]
+    assert told["teacher"]["size_bytes"] == file.stat().st_size and "teacher" in told["corruptions"]["clean"]
+    assert told["suspects"] is None
+
+
 def test_labels_that_were_changed_are_suspects(cli: Any, own_folder: Path, quick: Any, tmp_path: Path) -> None:
     """A teacher that saw the right labels contradicts the wrong ones."""
     fit = [*quick[:-4], "--epochs", 12, "--batch-size", 9]
@@ -89,8 +99,9 @@ def test_labels_that_were_changed_are_suspects(cli: Any, own_folder: Path, quick
 def test_studies_and_searches_are_found_in_their_folder(
     cli: Any, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    arm = {"name": "a", "seeds": {"0": {}}, "spread": {"test_top1": {"mean": 0.5, "sd": 0.1, "n": 3}}}
     facts = {
-        "study": {"name": "s", "rows": [{"arm": "a", "metrics": {"test_top1": {"mean": 0.5, "sd": 0.1, "n": 3}}}]},
+        "study": {"study": "s", "baseline": "a", "arms": [arm], "differences": []},
         "search": {"trials": [{"params": {}, "top1": 0.5, "latency_ms": 2.0}], "front": [0], "budget": {}},
     }[kind]
     (tmp_path / "it").mkdir()

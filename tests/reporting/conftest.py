@@ -99,18 +99,27 @@ def run_facts() -> dict[str, Any]:
 def study_facts() -> dict[str, Any]:
     """As study.json."""
 
-    def row(arm: str, alpha: float, top1: float, seconds: float) -> dict[str, Any]:
-        metrics = {
+    def arm(name: str, top1: float, seconds: float) -> dict[str, Any]:
+        spread = {
             "test_top1": {"mean": top1, "sd": 0.004, "n": 3},
             "train_seconds": {"mean": seconds, "sd": None, "n": 1},
         }
-        return {"arm": arm, "values": {"alpha": alpha}, "runs": ["a", "b", "c"], "metrics": metrics}
+        steps = {
+            str(seed): [{"command": f"edgekd distill --seed {seed}", "digest": "a", "work": None}] for seed in (0, 1)
+        }
+        return {"name": name, "seeds": {"0": {"test_top1": top1}}, "spread": spread, "failures": {}, "steps": steps}
 
-    rows = [row("alpha 0.1", 0.1, 0.812, 30.5), row("alpha 0.5", 0.5, 0.864, 31.25)]
+    arms = [arm("alpha 0.1", 0.812, 30.5), arm("alpha 0.5", 0.864, 31.25)]
+    arms[1]["failures"] = {"1": "runs/x: diverged"}
+    difference = {"arm": "alpha 0.5", "figure": "test_top1", "mean": 0.052, "low": 0.041, "high": 0.063, "n": 3}
     return {
-        "name": "alpha",
-        "rows": rows,
-        "paired": [{"arm": "alpha 0.5", "against": "alpha 0.1", "difference": 0.052}],
+        "format": 1,
+        "study": "alpha",
+        "question": "Which alpha?",
+        "is_complete": False,
+        "baseline": "alpha 0.1",
+        "arms": arms,
+        "differences": [difference],
     }
 
 

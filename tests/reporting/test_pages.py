@@ -105,13 +105,17 @@ def test_many_classes_have_a_plot_for_the_matrix(run_facts: dict[str, Any]) -> N
 
 def test_a_study_s_table_has_mean_and_spread(study_facts: dict[str, Any]) -> None:
     rows = Structure(documents.html(page_of(study_facts, Path("s.json")))).rows
-    assert ["alpha 0.5", "0.5", "86.40% ± 0.40 (3)", "31.25 (1)"] in rows
-    assert ["alpha 0.5", "alpha 0.1", "0.052"] in rows
+    assert ["alpha 0.5", "1 of 2", "86.40% ± 0.40", "31.25"] in rows
+    assert ["alpha 0.5", "test top-1, points", "+5.20", "+4.10 to +6.30", "3"] in rows
+    text = documents.markdown(page_of(study_facts, Path("s.json")))
+    assert "Which alpha? 2 arms, 2 seeds of them done." in text and "It is not complete." in text
+    assert "alpha 0.5, seed 1: runs/x: diverged" in text
+    assert text.count("edgekd distill --seed 0") == 1 and "--seed 1" not in text
 
 
 def test_arms_are_drawn_with_their_spread(study_facts: dict[str, Any]) -> None:
     alts = Structure(documents.html(page_of(study_facts, Path("s.json")))).plots
-    assert alts[0] == "test_top1 of 2 arms with its standard deviation; the best is alpha 0.5, 86.40%"
+    assert alts[0] == "test top-1 of 2 arms with its standard deviation; the best is alpha 0.5, 86.40%"
 
 
 def test_the_front_keeps_the_numbers_of_its_trials(search_facts: dict[str, Any]) -> None:
