@@ -445,10 +445,21 @@ class Export(Data, Code, Shell):
     """Options of `edgekd export`."""
 
     model: str | None = option(
-        None, "the run to export, or with --quantize an ONNX file; default: the newest student", positional=True
+        None,
+        "the run to export; with --quantize or --format also an ONNX file; default: the newest student",
+        positional=True,
     )
     runs: Path = option(Path("runs"), "folder of all runs")
     output: Path | None = option(None, "file to write; default: model.onnx in the run's folder")
+    format: Literal["onnx", "tflite", "mnn", "all"] = option(
+        "onnx", "also write files for LiteRT (tflite) or MNN beside the ONNX file, prove and measure them"
+    )
+    make_converter: bool = option(
+        False, "tflite: install its converter, litert-torch, in an environment of its own (about 7.5 GB)"
+    )
+    converter_python: Path | None = option(
+        None, "tflite: python of an environment that has litert-torch; default: the one --make-converter made"
+    )
     opset: int = option(18, "ONNX opset; 18, in IR version 8, loads on ONNX Runtime 1.16 and later", low=18, high=24)
     samples: int = option(256, "images on which the file is compared with the network", low=1)
     tolerance: float = option(1e-3, "largest logit difference allowed, relative to the largest logit", low=0)

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from edgekd.errors import CheckpointError
-from edgekd.runtimes.suffixes import load_package
+from edgekd.runtimes.suffixes import check_package
 
 CONVERT = "import sys, _tools; sys.exit(not _tools.mnnconvert(sys.argv))"
-"""MNN's own command line also sends what was converted to a server: its function is called without that."""
+"""MNN.tools installs a package on import and reports conversions to a server: the function behind it does neither."""
 
 
 def to_mnn(source: Path, target: Path) -> None:
@@ -16,7 +16,7 @@ def to_mnn(source: Path, target: Path) -> None:
 
     Raises MissingDependency without MNN, CheckpointError with the converter's words when it cannot do it.
     """
-    load_package(".mnn", ".tools")
+    check_package(".mnn")
     options = ["-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "edgekd"]
     # a process of its own: the converter prints to stdout, and ends it on what it does not know
     done = subprocess.run(

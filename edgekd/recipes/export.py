@@ -1,5 +1,6 @@
 """`edgekd export`: a run becomes an ONNX file that is compared with the network on real images."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from edgekd.data.inheritance import inherit_data
 from edgekd.data.loader import PLAIN, make_batch
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckFailed, CheckpointError, UsageError
+from edgekd.exporting.deployments import Original, Tools, find_tools, write_deployments
 from edgekd.exporting.learnt import LearntGrid
 from edgekd.exporting.onnx import fix_batch, write_metadata, write_onnx
-from edgekd.exporting.parity import check, compare, reject
+from edgekd.exporting.parity import answers, check, compare, reject
 from edgekd.exporting.script import script_of, text_for
 from edgekd.exporting.variants import Source, write_raw, write_variants
 from edgekd.images.decoder import form_of
@@ -51,6 +53,7 @@ def run(config: Export, report: Reporter) -> Result:
     source = student_run(config.model, config.runs)
     path = _place(config.output or source.onnx)
     report.note(f"from: {source.path}")
+    tools = find_tools(config, report)
     manifest = source.manifest()
     network = load_network(source, config).eval()
     config = inherit_data(config, source)
@@ -100,13 +103,28 @@ def run(config: Export, report: Reporter) -> Result:
     if config.embed_preprocess:
         facts["raw_images"] = write_raw(Source(path, record, feed, data), {"fp32": path}, config.tolerance)
     plain = Result(facts, (_table(facts, path),))
-    learnt = LearntGrid(network, config.opset) if network.spec.transforms else None
-    if learnt is not None and config.quantize == "none":
-        config = replace(config, quantize="int8")
-    if config.quantize == "none":
-        return plain
-    more = write_variants(Source(path, record, feed, data, learnt=learnt), config, report)
-    return replace(more, data={**facts, **more.data}, tables=[*plain.tables, *more.tables])
+    if tools.converters:
+        original = Original(path, record, inputs, labels, logits, source, data.test)
+        plain = _joined(plain, write_deployments(original, tools, config, report))
+    return _with_variants(plain, network, Source(path, record, feed, data), config, report)
+
+
+def _with_variants(plain: Result, network: Network, source: Source, config: Export, report: Reporter) -> Result:
+    """The files of fewer bits added to a result: those asked for, or int8 where the network learnt to be rounded."""
+    if network.spec.transforms:
+        source = replace(source, learnt=LearntGrid(network, config.opset))
+        config = replace(config, quantize="int8") if config.quantize == "none" else config
+    return plain if config.quantize == "none" else _joined(plain, write_variants(source, config, report))
+
+
+def _joined(first: Result, second: Result) -> Result:
+    """Two results as one; the first failure counts."""
+    return Result(
+        {**first.data, **second.data},
+        [*first.tables, *second.tables],
+        [*first.lines, *second.lines],
+        first.failure or second.failure,
+    )
 
 
 def _place(path: Path) -> Path:
@@ -123,7 +141,10 @@ def _place(path: Path) -> Path:
 def _of_file(config: Export, report: Reporter) -> Result:
     """Files of fewer bits from an ONNX file of any origin, fed as its metadata or its graph says."""
     path = at_home(str(config.model))
-    if config.quantize == "none" or config.embed_preprocess:
+    tools = find_tools(config, report) if config.format != "tflite" else Tools({".tflite": None})
+    if ".tflite" in tools.converters:
+        raise UsageError(f"{path}: .tflite files are made from a run", "give the run, or --format mnn")
+    if config.embed_preprocess or (config.quantize == "none" and not tools.converters):
         raise UsageError(f"{path}: is an ONNX file already", "give a run, or --quantize int8")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file", "give a run or an ONNX file")
@@ -141,8 +162,26 @@ def _of_file(config: Export, report: Reporter) -> Result:
         found: NDArray[np.float32] = backbone.laid_out(network.prepare(torch.from_numpy(canvas)))
         return found
 
-    target = config.output or path
-    return write_variants(Source(path, read_model(path).record, feed, data, target), config, report)
+    record = read_model(path).record
+    found = Result({}, ())
+    if tools.converters:
+        labels, inputs = _some(data, config.samples, feed)
+        logits = answers(path, inputs)
+        found = write_deployments(
+            Original(path, record, inputs, labels, logits, None, data.test), tools, config, report
+        )
+    if config.quantize == "none":
+        return found
+    return _joined(found, write_variants(Source(path, record, feed, data, config.output or path), config, report))
+
+
+def _some(
+    data: ImageData, count: int, feed: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels and prepared inputs of evenly spread validation images."""
+    positions = np.linspace(0, len(data.val) - 1, max(2, min(count, len(data.val)))).astype(np.int64)
+    batch = make_batch(data.val, positions, PLAIN)
+    return batch.target.numpy(), feed(batch.canvas.numpy())
 
 
 def _test(file: Path, data: ImageData, report: Reporter) -> Scores:

@@ -1,6 +1,8 @@
 """Which runtime a model file needs: the one place that reads its suffix."""
 
 import importlib
+import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,15 +61,24 @@ def open_model(path: Path, threads: int) -> "Session":
     return runtime_of(path).open(path, threads)
 
 
+def check_package(suffix: str) -> None:
+    """Raise MissingDependency where a runtime's package is not installed, without loading it."""
+    package = RUNTIMES[suffix].package
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        raise _missing(suffix, f"no package {package}")
+
+
 def load_package(suffix: str, module: str = "") -> Any:  # noqa: ANN401
     """A runtime's package, or a module of it; raises MissingDependency naming the extra."""
-    entry = RUNTIMES[suffix]
     try:
-        return importlib.import_module(f"{entry.package}{module}")
+        return importlib.import_module(f"{RUNTIMES[suffix].package}{module}")
     except ImportError as error:
-        if (error.name or entry.package).partition(".")[0] != entry.package and entry.package in str(error):
-            raise
-        raise MissingDependency(
-            f"{suffix} files need {entry.package}, which is not installed ({error})",
-            f"pip install 'edgekd[{entry.extra}]'" if entry.extra else "install edgekd with its requirements again",
-        ) from error
+        raise _missing(suffix, str(error)) from error
+
+
+def _missing(suffix: str, words: str) -> MissingDependency:
+    entry = RUNTIMES[suffix]
+    return MissingDependency(
+        f"{suffix} files need {entry.package}, which cannot be loaded ({words})",
+        f"pip install 'edgekd[{entry.extra}]'" if entry.extra else "install edgekd with its requirements again",
+    )
