@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, cast
@@ -20,10 +21,13 @@ INK = "#010203"
 """Stands for the page's text colour, which only the page knows."""
 COLOURS = ("#3b82c4", "#d9822b", "#3f9d5b", "#b565c9", "#c8485a", "#8a8f98", "#2aa6a6", "#a58b2f")
 """Legible on white and on near-black."""
+LONGEST = 28
+"""Letters of a name in a plot."""
 LARGE = 10_000
 """From here on an axis counts in thousands (k) and millions (M)."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a $ in a name is a $
     "font.size": 10,
     "font.family": "sans-serif",
     "text.color": INK,
@@ -43,10 +47,26 @@ def draw(plot: Plot) -> str:
     digest = hashlib.blake2b(repr((plot.title, plot.draws, plot.values)).encode("utf-8", "replace"), digest_size=4)
     with rc_context({**STYLE, "svg.hashsalt": digest.hexdigest()}):
         figure = Figure(figsize=SIZE)
-        DRAWN[plot.draws](figure.add_subplot(), **plot.values)
+        DRAWN[plot.draws](figure.add_subplot(), **{name: _legible(value) for name, value in plot.values.items()})
         stream = io.BytesIO()
-        figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight")
+        with warnings.catch_warnings():
+            # letters that matplotlib's own font lacks are drawn by the reader's
+            warnings.filterwarnings("ignore", "Glyph")
+            figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight")
     return _inline(stream.getvalue().decode(), f"p{digest.hexdigest()}", plot.alt)
+
+
+def _legible(value: Any) -> Any:  # noqa: ANN401
+    """The same values with names that fit a plot: the middle of a long one left out, no bytes that are no text."""
+    if isinstance(value, str):
+        text = value.encode("utf-8", "backslashreplace").decode()
+        half = LONGEST // 2
+        return text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}"
+    if isinstance(value, Mapping):
+        names = [_legible(name) for name in value]
+        kept = names if len(set(names)) == len(names) else list(value)
+        return {name: _legible(each) for name, each in zip(kept, value.values(), strict=True)}
+    return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _inline(svg: str, prefix: str, alt: str) -> str:

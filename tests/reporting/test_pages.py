@@ -23,6 +23,17 @@ pytest.importorskip("jinja2")
 KINDS = ("run", "study", "search")
 
 
+PAGES: dict[str, str] = {}
+
+
+def html_of(facts: dict[str, Any]) -> str:
+    """The page of these facts, made once."""
+    key = json.dumps(facts)
+    if key not in PAGES:
+        PAGES[key] = documents.html(page_of(facts, Path("facts.json")))
+    return PAGES[key]
+
+
 @pytest.fixture
 def facts(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = request.getfixturevalue(f"{request.param}_facts")
@@ -31,7 +42,7 @@ def facts(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.mark.parametrize("facts", KINDS, indirect=True)
 def test_a_page_is_whole_and_loads_nothing(facts: dict[str, Any]) -> None:
-    text = documents.html(page_of(facts, Path("facts.json")))
+    text = html_of(facts)
     found = Structure(text)
     assert found.problems == []
     assert found.plots and all(len(alt) > 20 for alt in found.plots)
@@ -41,7 +52,7 @@ def test_a_page_is_whole_and_loads_nothing(facts: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("facts", KINDS, indirect=True)
 def test_facts_are_in_the_page(facts: dict[str, Any]) -> None:
-    text = documents.html(page_of(facts, Path("facts.json")))
+    text = html_of(facts)
     embedded = re.search(r'<script type="application/json" id="report">(.*?)</script>', text, re.DOTALL)
     assert embedded and json.loads(embedded.group(1)) == facts
 
@@ -56,7 +67,7 @@ def test_html_and_markdown_have_the_same_tables(facts: dict[str, Any]) -> None:
 
 
 def test_numbers_of_the_run_page_are_those_of_the_facts(run_facts: dict[str, Any]) -> None:
-    rows = Structure(documents.html(page_of(run_facts, Path("r.json")))).rows
+    rows = Structure(html_of(run_facts)).rows
     quality = run_facts["quality"]
     for each, counts in zip(quality["classes"], quality["confusion"], strict=True):
         ratios = [f"{each[name]:.2%}" for name in ("precision", "recall", "f1")]
@@ -71,7 +82,7 @@ def test_numbers_of_the_run_page_are_those_of_the_facts(run_facts: dict[str, Any
 
 
 def test_pictures_say_what_they_show(run_facts: dict[str, Any]) -> None:
-    alts = Structure(documents.html(page_of(run_facts, Path("r.json")))).pictures
+    alts = Structure(html_of(run_facts)).pictures
     assert len(alts) == 3
     assert alts[0] == 'dog <b>/"quoted" & more.png: labelled dog <b>, teacher cat 83%'
     assert alts[1] == 'dog <b>/"quoted" & more.png: labelled dog <b>, answered cat 83%; teacher owl 51%'
@@ -80,9 +91,27 @@ def test_pictures_say_what_they_show(run_facts: dict[str, Any]) -> None:
 def test_names_cannot_break_the_page(run_facts: dict[str, Any]) -> None:
     run_facts["run"] = "<script>alert(1)</script>"
     run_facts["quality"]["classes"][0]["class"] = "</svg><script>alert(2)</script>"
-    text = documents.html(page_of(run_facts, Path("r.json")))
+    text = html_of(run_facts)
     assert "<script>alert" not in text and Structure(text).problems == []
     assert escape("<script>alert(1)</script>") in text
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_name_can_be_drawn(run_facts: dict[str, Any], tmp_path: Path) -> None:
+    """Names that matplotlib would take for mathematics, has no letters for, cannot encode, or that are very long."""
+    names = ("a$b_{$", "猫🐈", "bytes \udcff " + "x" * 150)
+    for each, name in zip(run_facts["quality"]["classes"], names, strict=True):
+        each["class"] = name
+    page = page_of(run_facts, Path("r.json"))
+    documents.write_page(page, tmp_path / "page.html")
+    documents.write_page(page, tmp_path / "page.md")
+    found = Structure((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert found.problems == []
+    assert [row[0] for row in found.rows if row[0] in names[:2]].count("猫🐈") == 2
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ">a$b_{$</text>" in text and ">猫🐈</text>" in text and ">bytes \\udcff" in text
+    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    assert max(map(len, drawn)) < 40
 
 
 def test_what_is_not_known_is_left_out(run_facts: dict[str, Any]) -> None:
@@ -99,12 +128,12 @@ def test_many_classes_have_a_plot_for_the_matrix(run_facts: dict[str, Any]) -> N
         "confusion": [[3 * (a == b) for a in range(30)] for b in range(30)],
         "confused": [],
     }
-    found = Structure(documents.html(page_of(run_facts, Path("r.json"))))
+    found = Structure(html_of(run_facts))
     assert found.problems == [] and any("30 labelled classes" in alt for alt in found.plots)
 
 
 def test_a_study_s_table_has_mean_and_spread(study_facts: dict[str, Any]) -> None:
-    rows = Structure(documents.html(page_of(study_facts, Path("s.json")))).rows
+    rows = Structure(html_of(study_facts)).rows
     assert ["alpha 0.5", "1 of 2", "86.40% ± 0.40", "31.25"] in rows
     assert ["alpha 0.5", "test top-1, points", "+5.20", "+4.10 to +6.30", "3"] in rows
     text = documents.markdown(page_of(study_facts, Path("s.json")))
@@ -114,7 +143,7 @@ def test_a_study_s_table_has_mean_and_spread(study_facts: dict[str, Any]) -> Non
 
 
 def test_arms_are_drawn_with_their_spread(study_facts: dict[str, Any]) -> None:
-    alts = Structure(documents.html(page_of(study_facts, Path("s.json")))).plots
+    alts = Structure(html_of(study_facts)).plots
     assert alts[0] == "test top-1 of 2 arms with its standard deviation; the best is alpha 0.5, 86.40%"
 
 
@@ -127,7 +156,7 @@ def test_the_front_keeps_the_numbers_of_its_trials(search_facts: dict[str, Any])
 
 
 def test_a_search_draws_the_budget(search_facts: dict[str, Any]) -> None:
-    found = Structure(documents.html(page_of(search_facts, Path("s.json"))))
+    found = Structure(html_of(search_facts))
     assert any("the best is 74.00% at 2.75; the budget is 3" in alt for alt in found.plots)
     assert ["1", "74.00%", "2.75", "16,000", "4,000", "complete", "16"] in found.rows
     assert ["3", "-", "9", "64,000", "16,000", "too slow", "64"] in found.rows
@@ -202,7 +231,7 @@ def seen_by_chromium(page: str, folder: Path) -> tuple[list[list[int]], str]:
 
 @pytest.mark.parametrize("facts", KINDS, indirect=True)
 def test_a_browser_shows_it_on_a_desk_and_on_a_phone(facts: dict[str, Any], tmp_path: Path) -> None:
-    found, console = seen_by_chromium(documents.html(page_of(facts, Path("facts.json"))), tmp_path)
+    found, console = seen_by_chromium(html_of(facts), tmp_path)
     assert console == ""
     assert {row[0] for row in found} == {1280, 360}
     for _, needed, there, plots in found:
