@@ -21,6 +21,8 @@ INK = "#010203"
 """Stands for the page's text colour, which only the page knows."""
 COLOURS = ("#3b82c4", "#d9822b", "#3f9d5b", "#b565c9", "#c8485a", "#8a8f98", "#2aa6a6", "#a58b2f")
 """Legible on white and on near-black."""
+PIXELS = 96 / 72
+"""CSS pixels of a point."""
 LONGEST = 28
 """Letters of a name in a plot."""
 LARGE = 10_000
@@ -75,8 +77,10 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href").replace(INK, "currentColor")
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", svg)
-    box = re.search(r'viewBox="[^"]*"', svg)
-    opening = f'<svg role="img" aria-label="{escape(alt)}" {box.group() if box else ""}>'
+    box = re.search(r'viewBox="([\d.]+ [\d.]+ ([\d.]+) [\d.]+)"', svg)
+    # never larger than drawn, so that text has the same size in all plots
+    size = f'viewBox="{box.group(1)}" style="max-width: {float(box.group(2)) * PIXELS:.0f}px"' if box else ""
+    opening = f'<svg role="img" aria-label="{escape(alt)}" {size}>'
     return opening + svg[svg.index(">") + 1 :]
 
 
@@ -188,6 +192,7 @@ def _intervals(
 
 def _heatmap(axes: Axes, *, values: Sequence[Sequence[float]]) -> None:
     """Shares by labelled class (down) and answered class (across), of too many classes for a table."""
+    _figure(axes).set_figheight(SIZE[0])
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     axes.set(xlabel="answered class", ylabel="labelled class")
 
