@@ -592,6 +592,7 @@ class Budget(Options):
     min_top1: float | None = option(None, "least top-1 accuracy, 0-1", low=0, high=1)
     max_params: float | None = option(None, "limit of the parameter count", low=1)
     max_macs: float | None = option(None, "limit of the multiply-adds of one image", low=1)
+    max_energy_mj: float | None = option(None, "limit of one image's energy above idle, mJ; measured as with --energy")
     max_train_minutes: float | None = option(None, "limit of the training time in the run's own record", low=0.0001)
 
 
@@ -613,6 +614,7 @@ class Profile(Budget, Shell):
         10.0, "seconds measured of each model (and 200 runs, within 6 times that)", low=0.01, high=86400
     )
     operators: bool = option(False, "table of time by operator")
+    energy: bool = option(False, "also measure energy per image above idle, where the machine has a sensor")
     images: Path | None = option(None, "folder of <class>/* images for accuracy on this machine")
     tolerance: float | None = option(
         None,

@@ -12,13 +12,16 @@ from edgekd.config import Profile
 from edgekd.profiling.device.conditions import explain, read_conditions
 from edgekd.profiling.device.host import elsewhere, read_host
 from edgekd.profiling.device.identity import identify
+from edgekd.profiling.device.power import find_sensor
 from edgekd.profiling.device.profiles import Device, find_device
 from edgekd.profiling.judge.baseline import FORMAT, KIND, partner, read_baseline, rival
 from edgekd.profiling.judge.budget import judge, latency_bound, passed
 from edgekd.profiling.judge.comparison import compare, pick_winner
+from edgekd.profiling.measure.energy import measure_energy
 from edgekd.profiling.measure.inspection import inspect_subject
 from edgekd.profiling.measure.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
 from edgekd.profiling.measure.plan import Plan, make_plan
+from edgekd.profiling.measure.quantiles import ratio_interval
 from edgekd.profiling.model_files import find_images, find_subjects
 from edgekd.report import Reporter
 
@@ -149,12 +152,32 @@ def _entry(task: Task, subject: Subject, measured: Found) -> dict[str, Any]:
             "latency_ms": latency_bound(figures, judged.percentile)[0],
         },
         **inspected,
+        "energy": _energy(task, subject),
+        "against_first": _against_first(task, subject, measured),
     }
     checks = judge(task.plan.limits, entry, figures)
     parity = entry["parity"]
     held = passed(checks)
     is_wrong = (parity and not parity["passed"]) or any(each["not_finite"] for each in entry["measurements"])
     return {**entry, "checks": [check.as_dict() for check in checks], "passed": False if is_wrong else held}
+
+
+def _energy(task: Task, subject: Subject) -> dict[str, Any] | None:
+    """Energy of one image, or why it is not known; None where nobody asked."""
+    if not task.config.energy and task.plan.limits.budget.max_energy_mj is None:
+        return None
+    sensor = find_sensor()
+    found = sensor if isinstance(sensor, str) else measure_energy(subject, task.plan.judged, sensor)
+    return {"reason": found} if isinstance(found, str) else found
+
+
+def _against_first(task: Task, subject: Subject, measured: Found) -> dict[str, float] | None:
+    """How many times as fast as the first model, from rounds taken in turn, with its 95 % interval."""
+    first = task.subjects[0]
+    if subject is first:
+        return None
+    judged = task.plan.judged
+    return ratio_interval(measured[first.name, judged].rounds, measured[subject.name, judged].rounds)
 
 
 def _overall(models: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]) -> bool | None:

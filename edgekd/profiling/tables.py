@@ -18,6 +18,8 @@ def tables_of(report: Report) -> list[Table]:
     """All tables that this report has something for."""
     models = report["models"]
     found = [_latency(models, report["percentile"]), _models(models)]
+    if len(models) > 1:
+        found.append(_side_by_side(models, report["percentile"]))
     for model in models:
         if model["operators"]:
             found += [_operators(model, "as_run"), _operators(model, "as_written")]
@@ -35,6 +37,37 @@ def _latency(models: Sequence[Report], judged: float) -> Table:
     others = [name for name in named if name != name_of(judged)]
     spare = ["sd", "jitter", "max", "min", "runs", "mean", *others, "images/s"]
     return Table("Latency of one batch, ms", columns, rows, spare)
+
+
+def _side_by_side(models: Sequence[Report], judged: float) -> Table:
+    """What decides between files, one row each."""
+    named = list(dict.fromkeys(["p50", name_of(judged)]))
+    rows: list[list[Cell]] = []
+    for model in models:
+        figures = next(each for each in model["measurements"] if _is_judged(model, each))
+        found = figures["latency_ms"]["percentiles"]
+        values: list[Cell] = [found[name]["value"] if found.get(name) else None for name in named]
+        energy = (model["energy"] or {}).get("mj_per_image")
+        facts: list[Cell] = [model["name"], model["runtime"], model["precision"], top1_of(model), *values]
+        tail: list[Cell] = [figures["memory_mb"]["peak"], model["size_bytes"] / 1e6, energy]
+        rows.append([*facts, *tail, _speed(model["against_first"]), _verdict(model)])
+    columns = ["model", "runtime", "precision", "top-1", *named, "peak MB", "size MB", "mJ", "times as fast", "verdict"]
+    return Table("Side by side, ms", columns, rows, ["precision", "mJ", "size MB"])
+
+
+def _is_judged(model: Report, figures: Report) -> bool:
+    return all(figures[key] == model["judged"][key] for key in ("batch", "threads"))
+
+
+def _speed(found: Report | None) -> str:
+    if found is None:
+        return "1"
+    words = f"{found['ratio']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
+    return f"{words} slower here" if found["high"] < 1 else words
+
+
+def _verdict(model: Report) -> str:
+    return {True: "PASS", False: "FAIL", None: ""}[model["passed"]]
 
 
 def _latency_row(name: str, figures: Report, named: Sequence[str]) -> list[Cell]:
@@ -168,7 +201,8 @@ def _interval(change: Report) -> str:
 
 def lines_of(report: Report) -> list[str]:
     """The sentences below the tables, the verdict last."""
-    lines = [*_how(report), *_parity(report), *_accuracy(report), report["statement"]]
+    lines = [*_how(report), *_parity(report), *_accuracy(report), *_energy(report), *_features(report)]
+    lines.append(report["statement"])
     if report["winner"]:
         lines.append(f"winner: {report['winner']['name']}, {report['winner']['reason']}")
     return [*lines, *_verdicts(report)]
@@ -209,6 +243,25 @@ def _accuracy(report: Report) -> Iterator[str]:
         found = model["accuracy"]
         if found:
             yield f"{model['name']}: top-1 {found['top1']:.2%}, top-5 {found['top5']:.2%} on {found['images']} images"
+
+
+def _energy(report: Report) -> Iterator[str]:
+    for model in report["models"]:
+        found = model["energy"]
+        if found and "reason" in found:
+            yield f"{model['name']}: energy is not known: {found['reason']}"
+        elif found:
+            yield (
+                f"{model['name']}: {found['mj_per_image']:.3g} mJ an image above idle "
+                f"({found['low']:.3g} to {found['high']:.3g}; {found['idle_w']:.2f} W idle, "
+                f"{found['busy_w']:.2f} W busy; {found['sensor']})"
+            )
+
+
+def _features(report: Report) -> Iterator[str]:
+    found = report["machine"].get("features")
+    if found:
+        yield f"CPU features: {', '.join(found)}"
 
 
 def _verdicts(report: Report) -> Iterator[str]:

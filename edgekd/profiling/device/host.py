@@ -31,7 +31,7 @@ PART = r"0[xX][0-9a-fA-F]{1,4}"
 LONGEST_NAME = 100
 
 FEATURES = (
-    *("asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "neon"),
+    *("asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "sme", "sme2", "neon"),
     *("avx", "f16c", "fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
 )
 """The CPU features that decide which kernels ONNX Runtime takes."""

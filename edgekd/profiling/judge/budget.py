@@ -86,6 +86,7 @@ def judge(limits: Limits, model: dict[str, Any], figures: dict[str, Any]) -> lis
         "min_top1": _top1(model),
         "max_params": (model["params"], "" if model["params"] is not None else "not known: the file does not tell"),
         "max_macs": _macs(model),
+        "max_energy_mj": _energy(model),
         "max_train_minutes": _train_minutes(model),
     }
     words = {
@@ -95,6 +96,7 @@ def judge(limits: Limits, model: dict[str, Any], figures: dict[str, Any]) -> lis
         "min_top1": ("top-1 accuracy", ""),
         "max_params": ("parameters", ""),
         "max_macs": ("multiply-adds of one image", ""),
+        "max_energy_mj": ("energy of one image above idle", "mJ"),
         "max_train_minutes": ("training time", "min"),
     }
     return [_check(name, words[name], allowed, values[name]) for name, allowed in limits.stated.items()]
@@ -130,6 +132,14 @@ def _top1(model: dict[str, Any]) -> tuple[float | None, str]:
 
 def _macs(model: dict[str, Any]) -> tuple[float | None, str]:
     return model["macs"], "" if model["macs"] is not None else "not known: add --operators"
+
+
+def _energy(model: dict[str, Any]) -> tuple[float | None, str]:
+    """The upper end of the interval: a limit that may be missed is not kept."""
+    found = model.get("energy") or {}
+    if found.get("high") is None:
+        return None, f"not known: {found.get('reason', 'not measured')}"
+    return found["high"], f"measured {found['mj_per_image']:.3g} mJ; judged by the upper end of its 95 % interval"
 
 
 def _train_minutes(model: dict[str, Any]) -> tuple[float | None, str]:
