@@ -206,3 +206,20 @@ def test_few_labels_are_the_same_ones_for_teacher_and_student(cli: Any, folder: 
     assert steps == [1, 3]
     whole = cli("distill", "--teacher", TEACHER, "--label-fraction", 1, "--name", "all", *quick, "--json")
     assert whole.code == 0 and manifest(Path(), "all")["data"]["options"]["label_fraction"] == 1
+
+
+def test_a_teacher_that_saw_the_labelled_images_only_teaches_the_others_too(
+    cli: Any, copy: Path, folder: Path, quick: Any
+) -> None:
+    others = copy / "others" / "more"
+    shutil.copytree(folder / "test" / "disc", others)
+    called = cli("distill", "--teacher", TEACHER, "--unlabelled", others.parent, *quick, "--name", "x", "--json")
+    assert called.code == 0, called.err
+    told = manifest(copy, "x")
+    assert told["data"]["images"] == 36 + 4 and manifest(copy, TEACHER)["data"]["images"] == 36
+    # 33 labelled training images and the 4 others, in batches of 9
+    assert told["result"]["steps"] == 4 and told["data"]["options"]["unlabelled"] == str(others.parent)
+    assert called.json["teacher_quality"]["train_images"] == 33
+    assert called.json["teacher_quality"]["warnings"] == [
+        f"teacher {TEACHER}: was trained for 2 epochs only; train it longer"
+    ]
