@@ -672,3 +672,40 @@ class Caches(Code, Shell):
         "0.00001 fp32, 0.001 fp16 and topk, 0.005 u8; 0.02 more where bf16 computed",
         low=0,
     )
+
+
+@dataclass(frozen=True)
+class Pinned(Options):
+    """Number format and threads, the same for all that is compared."""
+
+    threads: int | None = option(
+        None, "CPU threads of every run; default: the cores this process may use, shared by --jobs", low=1, high=1024
+    )
+    precision: Literal["fp32", "bf16"] = option("fp32", "number format of every run")
+    memory_format: Literal["channels-first", "channels-last"] = option(
+        "channels-last", "layout of image tensors of every run"
+    )
+
+
+@dataclass(frozen=True)
+class Study(Pinned, Shell):
+    """Options of `edgekd study`."""
+
+    study: str | None = option(None, "a built-in study, or ./FILE.toml; default: list them", positional=True)
+    data: str | None = option(None, "data set in place of the study's own")
+    output: Path = option(Path("studies"), "folder of all studies; they share runs and caches")
+    seeds: int = option(3, "seeds of every arm", low=1, high=1000)
+    time_limit: str | None = option(None, "begin no further run after this time, for example 90s, 30m or 2h")
+    jobs: int = option(1, "runs at a time", low=1, high=256)
+    quick: bool = option(False, "the study's short form, on the embedded images")
+    dry_run: bool = option(False, "train nothing: list what would run, how long it takes and the disk it needs")
+
+
+@dataclass(frozen=True)
+class FitAll(Shell):
+    """Options of `edgekd fit`."""
+
+    data: str = option("shapes", "a folder with train/<class>/*, or a known data set")
+    device: str = option("raspberry-pi-4", "device profile whose limits the model must keep (see edgekd devices)")
+    time_limit: str = option("1h", "time for everything, for example 30m or 2h")
+    output: Path = option(Path("fit"), "folder for everything that is made")

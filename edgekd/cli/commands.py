@@ -24,6 +24,10 @@ def _always(name: str) -> Callable[[Any], str]:
     return lambda _: f"recipes.{name}"
 
 
+def _study(name: str) -> Callable[[Any], str]:
+    return lambda _: f"studies.{name}"
+
+
 def _file_or(name: str, of_files: str) -> Callable[[Any], str]:
     """Deployed files need no torch and have a module of their own (unless the data needs torchvision)."""
 
@@ -71,5 +75,7 @@ COMMANDS = {
     "report": Command(config.Report, "One page on a run, a study or a search.", _always("report")),
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _models),
     "methods": Command(config.Methods, "List distillation methods with what they need.", _always("methods")),
+    "study": Command(config.Study, "Answer a question by a grid of runs, with means over seeds.", _study("study")),
+    "fit": Command(config.FitAll, "From images to a judged model within a time limit.", _study("fit")),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
 }
