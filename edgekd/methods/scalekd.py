@@ -229,15 +229,32 @@ def _tail(teacher: Side, options: Options) -> Tail:
 
 
 def _students_taps(student: Side, options: Options) -> tuple[str, str]:
-    """The student's last map but one and its last; where one is enough, the last twice."""
-    found = tuple(options.taps.split(",")) if options.taps else taps_of(student, "student", "scalekd")[-2:]
+    """The student's last map but one and its last; where one is enough, the last twice.
+
+    Attention to a single position gives every query the same, so maps of 1x1 are passed over.
+    """
+    if options.taps:
+        found = tuple(options.taps.split(","))
+    else:
+        stages = taps_of(student, "student", "scalekd")
+        found = tuple(tap for tap in stages if not _is_point(student, tap))[-2:]
     if len(found) == 1 and not options.tpp:
         found = found * 2
     if len(found) != 2:
         raise UsageError(
-            "--method scalekd: needs two maps of the student", "name two taps: --set taps=TAP,TAP; or --set tpp=off"
+            "--method scalekd: needs two maps of the student, larger than 1x1",
+            "name two taps: --set taps=TAP,TAP; or a larger --input-size; or --set tpp=off, for which one is enough",
         )
+    for tap in found:
+        if options.dfm and _is_point(student, tap):
+            raise UsageError(
+                f"--set taps={options.taps}: the student's map at {tap} is 1x1", "name larger maps; or --set dfm=off"
+            )
     return found[0], found[1]
+
+
+def _is_point(student: Side, tap: str) -> bool:
+    return shape_at(student, tap, "student", "scalekd")[1:] == (1, 1)
 
 
 def _sharpness(student: Side, teacher: Side) -> float:

@@ -307,6 +307,12 @@ def test_attention_is_as_sharp_as_in_the_papers_pairs(teacher: str, student: str
     assert isinstance(method.early["direct"].stem[1], ChannelNorm) == (student == "swin2")
 
 
+def test_maps_of_one_position_are_passed_over() -> None:
+    student = side_of(student_of("convnext"))
+    assert student.shapes["features:stage4"][1:] == (1, 1)
+    assert load_and_join("vit", "convnext").taps == ("stage2", "stage3")
+
+
 def test_nothing_is_left_of_one_position_without_its_mean() -> None:
     student = nn.Parameter(torch.randn(2, 6, 1, 1))
     loss = alternative_loss(student, torch.randn(2, 6, 1, 1))
@@ -333,6 +339,7 @@ def one_by_one(*settings: str) -> None:
         (lambda: load_and_join("beit", "tiny-cnn", "prefix=omit"), "prefix=omit", "prefix=borrow"),
         (lambda: load_and_join("vit", "tiny-cnn", "entrance=blocks.9"), "entrance=blocks.9", "blocks."),
         (lambda: load_and_join("vit", "tiny-cnn", "taps=stage3"), "two maps of the student", "taps="),
+        (lambda: load_and_join("vit", "convnext", "taps=stage3,stage4"), "stage4 is 1x1", "dfm=off"),
         (lambda: load_and_join("vit", "tiny-cnn", "taps=stage3,stage9"), "no map at stage9", "stage3"),
         (lambda: load_and_join("swin", "tiny-cnn", "cap=off", "tpp=off"), "8x8, the teacher's 2x2", "leave cap on"),
         (lambda: load_and_join("vit", "tiny-cnn", "kd_weight=2"), "kd_weight=2", "from 0 to 1"),

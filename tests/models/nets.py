@@ -51,9 +51,13 @@ def network_of(backbone: nn.Module, name: str, classes: int = 3, size: int = 32)
 def built(name: str, classes: int = 3) -> Network:
     """A network for 32 pixels as a training would build it, frozen and in evaluation mode."""
     torch.manual_seed(0)
+    return build(name, images_of(32, classes)).eval().requires_grad_(False)
+
+
+def images_of(side: int, classes: int = 3) -> SimpleNamespace:
+    """What `build` must know of images of this side."""
     names = tuple("abcdefghij"[:classes])
-    images = SimpleNamespace(classes=names, channels=3, canvas=32, mean=(0.5,) * 3, std=(0.25,) * 3)
-    return build(name, images).eval().requires_grad_(False)
+    return SimpleNamespace(classes=names, channels=3, canvas=side, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def canvases(count: int = 2, size: int = 32) -> Tensor:
