@@ -25,7 +25,7 @@ CUBIC, SUPPORT = -0.5, 2.0
 """Pillow's bicubic filter (Keys, 1981): its parameter, and how far it reaches."""
 GAP = 3.0
 """`reducing_gap` of edgekd's canvases (images/canvas.py)."""
-DESCRIBING_INPUT = ("mean", "std", "input_size", "canvas")
+DESCRIBING_INPUT = ("mean", "std", "input_size", "canvas", "input_dtype", "layout", "normalises")
 
 
 def embed(model: ModelProto, record: dict[str, Any]) -> ModelProto:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgekd.runtimes.preprocessing import prepare, triangle_weights
+from edgekd.runtimes.preprocessing import feed_of, prepare, triangle_weights
+from edgekd.runtimes.runtime import Port
 
 
 def test_equal_sizes_are_not_resized() -> None:
@@ -40,3 +41,24 @@ def test_it_computes_what_torch_does(size: int) -> None:
         pixels = torch.nn.functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
     expected = ((pixels / 255 - 0.5) / 0.25).numpy()
     assert np.abs(prepare(canvases, size, [0.5] * 3, [0.25] * 3) - expected).max() < 1e-5
+
+
+RECORD = {"input_size": 8, "mean": [0.5] * 3, "std": [0.25] * 3}
+CANVAS = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
+
+
+def test_a_model_of_bytes_gets_the_pixels_themselves() -> None:
+    for shape, axes in (((None, 3, 8, 8), (0, 3, 1, 2)), ((None, 8, 8, 3), (0, 1, 2, 3))):
+        found = feed_of(CANVAS, RECORD, Port("x", shape, "uint8"))
+        assert found.dtype == np.uint8 and (found == CANVAS.transpose(axes)).all()
+
+
+def test_the_record_says_who_normalises() -> None:
+    given = Port("x", (None, 3, 8, 8), "float32")
+    plain = CANVAS.transpose(0, 3, 1, 2).astype(np.float32)
+    np.testing.assert_allclose(feed_of(CANVAS, RECORD | {"normalises": True}, given), plain, atol=1e-4)
+    np.testing.assert_allclose(feed_of(CANVAS, RECORD, given), (plain / 255 - 0.5) / 0.25, atol=1e-5)
+
+
+def test_the_number_format_is_the_model_s() -> None:
+    assert feed_of(CANVAS, RECORD, Port("x", (None, 3, 8, 8), "float16")).dtype == np.float16
