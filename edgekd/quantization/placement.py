@@ -62,14 +62,25 @@ def trace(backbone: nn.Module) -> fx.GraphModule:
         ) from error
 
 
+def fold_norms(backbone: nn.Module) -> fx.GraphModule:
+    """The backbone for evaluation, its batch norms folded into the convolutions before them, which are changed.
+
+    Raises UsageError where it cannot be traced.
+    """
+    graph = trace(backbone)
+    _split_norms(graph)
+    _fold_norms(graph)
+    graph.delete_all_unused_submodules()
+    graph.recompile()
+    return graph
+
+
 def place_fakes(backbone: nn.Module, limit: int) -> fx.GraphModule:
     """The backbone with batch norms folded into their convolutions and fakes in their places.
 
     Parameters keep their names; a folded convolution gains a bias. Raises UsageError where it cannot be traced.
     """
-    graph = trace(backbone)
-    _split_norms(graph)
-    _fold_norms(graph)
+    graph = fold_norms(backbone)
     _keep_values(graph)
     kept = [node for node in graph.graph.nodes if _needs_fake(node, graph)]
     for number, node in enumerate(kept):
