@@ -17,7 +17,7 @@ CONVOLUTIONAL = (
     *("mobilenetv4_conv_small", "mnasnet_100"),
 )
 TIMM = (*CONVOLUTIONAL, "vit_tiny", "convnext_atto")
-NOTHING_TO_FOLD = ("custom-teacher", "vit", "convnext")
+NOTHING_TO_FOLD = ("custom-", "vit", "convnext")
 """No batch norm of theirs comes right after a convolution."""
 QUICK = ("tiny-cnn", "resnet8", "custom-student", "resnet18")
 
