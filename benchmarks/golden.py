@@ -27,7 +27,7 @@ TRAINING = (
         "--optimizer",
         "sgd",
         "--warmup",
-        "1",
+        "0.3",
         "--clip",
         "1",
         "--ema",
