@@ -80,9 +80,9 @@ def test_a_signal_saves_the_state_and_resume_ends_with_the_same_weights(
 def test_a_signal_waits_for_an_import() -> None:
     text = """
 import os, signal
-from edgekd.cli.app import _undisturbed
+from edgekd.writing import undisturbed
 try:
-    with _undisturbed():
+    with undisturbed():
         os.kill(os.getpid(), signal.SIGINT)
         print("whole")
 except KeyboardInterrupt:

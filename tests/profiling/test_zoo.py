@@ -122,7 +122,7 @@ BY_FLOATS = [("Cast", "x", "i", {"to": TensorProto.INT64}), ("Gather", "w i", "y
         ([("OptionalGetElement", "x", "y", {})], MAYBE, None, {"opset": 18}, "optional(tensor(float))"),
         ([("Magic", "x", "y", {"domain": "acme"})], {"x": (FLOAT, ["n"])}, None, {}, "acme"),
         ([("Reshape", "x w", "y", {})], {"x": (FLOAT, ["n", 7])}, {"w": np.array([3, 5])}, {}, "cannot be reshaped"),
-        (BY_FLOATS, {"x": (FLOAT, ["n", 64])}, {"w": np.ones(3, np.float32)}, {}, "fails on others"),
+        (BY_FLOATS, {"x": (FLOAT, ["n", 64])}, {"w": np.ones(3, np.float32)}, {}, "inclusive range"),
     ],
 )
 def test_it_is_refused_in_two_lines(

@@ -1,5 +1,6 @@
 """Working folders for tests that change runs and caches, and real processes that are started at once."""
 
+import gc
 import json
 import multiprocessing
 import resource
@@ -132,5 +133,6 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         return place
 
     yield mount
+    gc.collect()  # shards stay mapped until cycles of objects are collected
     if place.is_mount():
         subprocess.run(["umount", place], check=True)

@@ -82,7 +82,7 @@ def test_bad_images_can_be_skipped(cli: Any, own_folder: Path, quick: Any, spoil
 
 def test_an_existing_run_is_not_overwritten(cli: Any, at_work: Path, folder: Path) -> None:
     before = (at_work / "runs" / "custom-student-pictures" / "manifest.json").read_bytes()
-    refused(cli(*TRAIN, "--data", folder), 2, "--resume", "--overwrite")
+    refused(cli(*TRAIN, "--data", folder, "--name", "custom-student-pictures"), 2, "--overwrite")
     assert (at_work / "runs" / "custom-student-pictures" / "manifest.json").read_bytes() == before
 
 

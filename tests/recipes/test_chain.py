@@ -87,6 +87,7 @@ def test_a_run_can_be_repeated_from_its_manifest(cli: Any, at_work: Path) -> Non
     assert called.code == 0, called.err
     again = at_work / "runs" / "again" / "model.safetensors"
     assert again.read_bytes() == (source / "model.safetensors").read_bytes()
+    shutil.rmtree(again.parent)  # the place of work is shared: other tests take the newest run
 
 
 def test_a_file_is_evaluated_on_its_runs_own_split(cli: Any, at_work: Path, folder: Path, tmp_path: Path) -> None:

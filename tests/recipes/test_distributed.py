@@ -78,7 +78,19 @@ def test_two_processes_train_what_one_does(cli: Any, place: Path, folder: Path) 
 
 def test_two_processes_write_the_same_cache_and_distil_the_same(cli: Any, place: Path, folder: Path) -> None:
     assert cli("train-teacher", "--model", "./net.py:plain", "--data", folder, *FIT, "--name", "teacher").code == 0
-    command = ("distill", "--trust-code", "--student", "./net.py:plain", "--views", 2, "--mixup", 0.4, *FIT)
+    command = (
+        "distill",
+        "--trust-code",
+        "--teacher",
+        "teacher",
+        "--student",
+        "./net.py:plain",
+        "--views",
+        2,
+        "--mixup",
+        0.4,
+        *FIT,
+    )
     alone = cli(*command, "--name", "one", "--caches", "a")
     both = torchrun(*command, "--name", "two", "--caches", "b")
     assert alone.code == both.returncode == 0, both.stderr

@@ -96,7 +96,7 @@ def test_a_cache_of_fewer_views_is_completed(cli: Any, copy: Path, quick: Any) -
 
 def test_fewer_views_than_usual_are_told_where_a_cache_is_made_for_itself(cli: Any, copy: Path) -> None:
     called = cli("cache-logits")
-    assert called.code == 0 and "has 2 views, a new one would have 4; --views 4 adds them" in called.err, called.err
+    assert called.code == 0 and "has 2 views, a new one would have 24; --views 24 adds them" in called.err, called.err
 
 
 @pytest.mark.parametrize("command", [("distill",), ("distill", "--dry-run"), ("distill", "--live"), ("finetune", "t")])

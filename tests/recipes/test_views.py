@@ -102,13 +102,19 @@ def test_a_run_from_before_flips_had_a_name_is_still_read(cli: Any, copy: Path, 
     called = cli("train-teacher", "--name", TEACHER, "--resume", "--no-flip")
     assert called.code == 2 and "--flip is off here but on" in called.err
     repeat = ("train-teacher", "--config", copy / "runs" / TEACHER / "manifest.json", "--name", "again", "--json")
-    assert views(cli(*repeat).json["run"])["flip"] is True
+    called = cli(*repeat)
+    assert called.code == 0, called.err
+    assert views(called.json["run"])["flip"] is True
 
 
 def test_a_dry_run_tells_what_its_teacher_confuses(cli: Any, pointers: Path, quick: Any) -> None:
     train = ("train-teacher", "--model", "custom-student", "--data", pointers, "--val-fraction", 0.4)
     assert cli(*train, *quick, "--epochs", 25, "--lr", 0.01).code == 0
     called = cli("distill", "--dry-run", "--flip", "on", *quick)
-    assert called.code == 0 and "left become right" in called.err and "--flip off" in called.err, called.err
+    assert (
+        called.code == 0
+        and ("left become right" in called.err or "right become left" in called.err)
+        and "--flip off" in called.err
+    ), called.err
     assert "become" not in cli("distill", "--dry-run", *quick).err
     shutil.rmtree("cache", ignore_errors=True)
