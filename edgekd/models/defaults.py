@@ -55,7 +55,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     ("resnet8",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     # How: docs/models.md, "How resnet9 was chosen".
     ("resnet9",           Recipe("muon",  0.02, 0.3,  256,  24, 0.0, progressive=0.5, crop=0.0625)),
-    # P2's student underfits at P2's rate: at ten times the rate it learns more in fewer epochs (docs/results.md).
+    # P2's student underfits at P2's rate; ten times it, without dropout, gave 64.0 % alone in 30 epochs (one trial).
     ("custom-student",    Recipe("adamw", 1e-2, 1e-2, 100,  60, 0.0)),
     # P2, section 4: AdamW as torch has it, batch 100, 100 epochs.
     ("custom-*",          Recipe("adamw", 1e-3, 1e-2, 100, 100, 0.0)),
