@@ -349,7 +349,7 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
     set: tuple[str, ...] = option((), "a setting of the method, key=value; may be repeated")
     alpha: float | None = option(
         None,
-        "weight of the distillation loss, the labels' loss has 1 - alpha; default: the method's own (kd: 0.5), or both "
+        "weight of the distillation loss, the labels' loss has 1 - alpha; default: the method's own (kd: 0.9), or both "
         "added with the method's weights",
         low=0,
         high=1,
@@ -382,6 +382,13 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
         high=100,
         recorded=False,
     )
+    generations: int = option(
+        1,
+        "distil so many times, each student being the next one's teacher (born-again); earlier runs are NAME-g1, ...",
+        low=1,
+        high=20,
+        recorded=False,
+    )
     dry_run: bool = option(
         False, "train and write nothing: say what it would take, cached and live, from a few steps", recorded=False
     )
@@ -404,11 +411,18 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
         self._check_compared()
 
     def _check_compared(self) -> None:
-        asked = "--compare-alone" if self.compare_alone else f"--seeds {self.seeds}" if self.seeds > 1 else ""
+        several = {
+            f"--generations {self.generations}": self.generations > 1,
+            "--compare-alone": self.compare_alone,
+            f"--seeds {self.seeds}": self.seeds > 1,
+        }
+        asked = [name for name, is_given in several.items() if is_given]
         others = {"--dry-run": self.dry_run, "--quantize": self.quantize != "none", "--peers": bool(self.peers)}
+        if self.generations > 1:
+            others |= dict.fromkeys(asked[1:], True)
         for name, is_given in others.items():
             if asked and is_given:
-                raise UsageError(f"{asked} and {name}: they exclude each other", "leave one of them out")
+                raise UsageError(f"{asked[0]} and {name}: they exclude each other", "leave one of them out")
 
     def _check_peers(self) -> None:
         if not self.peers:

@@ -1,6 +1,7 @@
-"""Attention transfer: Zagoruyko, Komodakis (2017), arXiv 1612.03928, equation 2 with activation-based maps.
+"""Attention transfer: Zagoruyko, Komodakis (2017), arXiv 1612.03928, activation-based maps.
 
-Where a network looks: the squares of a map summed over its channels, as a vector of length 1.
+Where a network looks: the squares of a map summed over its channels, as a vector of length 1. The paper adds up norms
+of differences; here, as in the usual code (RepDistiller), their squares are averaged over images and positions.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ def at_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Options:
-    """`beta`: the paper's weight. `taps`: pairs STUDENT:TEACHER, separated by commas; default: the stages by depth."""
+    """`beta`: the weight, 1000 in the usual code for this mean. `taps`: pairs STUDENT:TEACHER, separated by commas; default: the stages by depth."""
 
     beta: float = 1000.0
     taps: str = ""

@@ -1,4 +1,4 @@
-"""Contrastive representation distillation: Tian, Krishnan, Isola (2020), arXiv 1910.10699, section 3.1.
+"""Contrastive representation distillation: Tian, Krishnan, Isola (2020), arXiv 1910.10699, section 3.
 
 Student and teacher are to give one image embeddings that a critic tells apart from those of other images, which lie in
 two memories, one row per training image.

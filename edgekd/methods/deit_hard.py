@@ -1,4 +1,4 @@
-"""Hard distillation through a token: Touvron et al. (2021), DeiT, arXiv 2012.12877, equation 3.
+"""Hard distillation through a token: Touvron et al. (2021), DeiT, arXiv 2012.12877, section 4, hard-label distillation.
 
 The class token learns from the labels, the distillation token from the class that the teacher names; half each.
 """

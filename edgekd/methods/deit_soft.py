@@ -1,4 +1,4 @@
-"""Soft distillation through a token: Touvron et al. (2021), DeiT, arXiv 2012.12877, equation 2.
+"""Soft distillation through a token: Touvron et al. (2021), DeiT, arXiv 2012.12877, section 4, soft distillation.
 
 The class token learns from the labels, the distillation token from the teacher's softened probabilities.
 """

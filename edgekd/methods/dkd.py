@@ -1,4 +1,4 @@
-"""Decoupled distillation: Zhao, Cui, Song, Qiu, Liang (2022), arXiv 2203.08679, equations 5 to 7.
+"""Decoupled distillation: Zhao, Cui, Song, Qiu, Liang (2022), arXiv 2203.08679, section 3.
 
 The divergence of kd falls into one between target and rest (TCKD) and one among the rest (NCKD), which kd weighs by
 the teacher's doubt; here both have weights of their own.

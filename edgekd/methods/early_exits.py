@@ -1,4 +1,4 @@
-"""Be your own teacher: Zhang, Song, Gao, Chen, Bao, Ma (2019), arXiv 1905.08094, section 3.1.
+"""Be your own teacher: Zhang, Song, Gao, Chen, Bao, Ma (2019), arXiv 1905.08094, section 3.
 
 Branches at the shallower stages learn from the labels, from the deepest classifier's softened answers and from its
 features; the student's earlier stages get better by it. No teacher is asked.
@@ -21,7 +21,10 @@ from edgekd.models.outputs import FEATURES, POOLED, Output
 
 
 def hint_loss(features: Tensor, deepest: Tensor) -> Tensor:
-    """Squared distance of an image's features to the deepest ones, mean over the batch; [batch, width] both."""
+    """Squared distance of an image's features to the deepest ones, mean over the batch; [batch, width] both.
+
+    As in the paper; the authors' code takes the distance itself, over the whole batch, and not of the shallowest branch.
+    """
     return (features - deepest).square().sum(dim=1).mean()
 
 

@@ -1,4 +1,4 @@
-"""Hints: Romero, Ballas, Kahou, Chassang, Gatta, Bengio (2015), arXiv 1412.6550, equations 3 and 2.
+"""Hints: Romero, Ballas, Kahou, Chassang, Gatta, Bengio (2015), arXiv 1412.6550, section 2, hint-based training.
 
 A 1x1 convolution brings a student's map to the channels of a teacher's. In one stage the hint is learnt beside the
 labels; in two, as in the paper, the student is trained up to the hint first, then by kd and labels.
@@ -26,7 +26,8 @@ def hint_loss(guess: Tensor, hint: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Options:
-    """`student_stage` and `teacher_stage` are taps, by default the last but one; `weight` is that of the hint.
+    """`student_stage` and `teacher_stage` are taps, by default the last but one; `weight` is that of the hint,
+    100 as in the usual code of one stage (RepDistiller).
 
     `stages`: 1, or 2 as in the paper; then `first` is the share of the training that goes to the hint, and the second
     stage is kd at `temperature`.
@@ -34,7 +35,7 @@ class Options:
 
     student_stage: str = ""
     teacher_stage: str = ""
-    weight: float = 1.0
+    weight: float = 100.0
     stages: int = 1
     first: float = 0.5
     temperature: float = 4.0

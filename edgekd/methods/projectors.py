@@ -1,6 +1,6 @@
 """From a student's map to tokens on a teacher's grid and of its width: by cross-attention, or by a 1x1 convolution.
 
-The first is the cross attention projector (CAP) of ScaleKD: Fan et al. (2024), arXiv 2411.06786, section 3.1.
+The first is the cross attention projector (CAP) of ScaleKD: Fan et al. (2024), arXiv 2411.06786.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Knowledge review: Chen, Liu, Zhao, Jia (2021), arXiv 2104.09044, sections 3.2 and 3.3.
+"""Knowledge review: Chen, Liu, Zhao, Jia (2021), arXiv 2104.09044, section 3.
 
 From deep to shallow, the student's maps are fused with what came before by attention (ABF); each fused map meets the
 teacher's map of its depth at several sizes (HCL).
@@ -61,7 +61,7 @@ class Fusion(nn.Module):
 
 @dataclass(frozen=True)
 class Options:
-    """`weight`: of the loss, 1 to 8 by pair in the paper; `warmup`: the share of the training over which it rises.
+    """`weight`: of the loss, which the paper chooses by pair; `warmup`: the share of the training over which it rises.
 
     `taps`: pairs STUDENT:TEACHER from shallow to deep, separated by commas; default: the stages by depth.
     """

@@ -1,4 +1,4 @@
-"""Relational distillation: Park, Kim, Lu, Cho (2019), arXiv 1904.05068, sections 3.2.1 and 3.2.2.
+"""Relational distillation: Park, Kim, Lu, Cho (2019), arXiv 1904.05068, distance-wise and angle-wise loss.
 
 The student's pooled features keep the teacher's distances between images, as multiples of their mean, and the angles
 at the corners of all triangles of images.

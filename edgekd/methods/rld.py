@@ -37,7 +37,7 @@ def correlation_loss(student: Tensor, teacher: Tensor, target: Tensor, temperatu
 
 @dataclass(frozen=True)
 class Options:
-    """The authors' values: `alpha` weighs SCD at `confidence_temperature`, `beta` MCD at `temperature`.
+    """`alpha` weighs SCD at `confidence_temperature`, `beta` MCD at `temperature`; defaults of the authors' code.
 
     `warmup`: the share of the training over which both rise from 0 (20 of 240 epochs).
     """

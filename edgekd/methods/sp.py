@@ -1,4 +1,4 @@
-"""Similarity preserving: Tung, Mori (2019), arXiv 1907.09682, equations 1 to 4.
+"""Similarity preserving: Tung, Mori (2019), arXiv 1907.09682, section 3.
 
 Images whose maps the teacher finds alike are to have maps alike in the student.
 """

@@ -1,7 +1,7 @@
 """Networks that learn from the labels and from each other, by a method.
 
-Deep mutual learning: Zhang, Xiang, Hospedales, Lu (2018), arXiv 1706.00384, equations 6 to 8 (there with kd at
-temperature 1 and both losses of weight 1).
+Deep mutual learning: Zhang, Xiang, Hospedales, Lu (2018), arXiv 1706.00384, there with kd at temperature 1 and both
+losses of weight 1.
 """
 
 from collections.abc import Mapping

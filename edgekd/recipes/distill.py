@@ -28,6 +28,7 @@ from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.mutual import Mutual, pairs_of
 from edgekd.objectives.objective import Objective
 from edgekd.reading import at_home
+from edgekd.recipes.compared.generations import raise_generations
 from edgekd.recipes.compared.pairs import compare
 from edgekd.recipes.dry_run.estimate import dry_run
 from edgekd.report import Reporter, Result
@@ -61,10 +62,22 @@ class Lesson:
 
 
 def run(config: Distill, report: Reporter) -> Result:
-    """Distil `config.student` and finish its run folder, and those of other seeds and of the student alone if asked."""
+    """Distil `config.student` and finish its run folder, and those of other seeds, generations and the student alone."""
+    if config.generations > 1:
+        return _generations(config, report)
     if config.compare_alone or config.seeds > 1:
         return compare(config, _distil, report)
     return _distil(config, report)
+
+
+def _generations(config: Distill, report: Reporter) -> Result:
+    config = _with_place_of_method(config)
+    method = method_of(config)
+    if not method.asks_teacher:
+        raise UsageError(
+            f"--generations {config.generations}: --method {config.method} asks no teacher", "choose kd or another"
+        )
+    return raise_generations(config, config.name or _made_name(config, method, report), _distil, report)
 
 
 def _distil(config: Distill, report: Reporter) -> Result:
