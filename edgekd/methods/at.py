@@ -31,7 +31,10 @@ def at_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Options:
-    """`beta`: the weight, 1000 in the usual code for this mean. `taps`: pairs STUDENT:TEACHER, separated by commas; default: the stages by depth."""
+    """`beta`: the weight, 1000 in the usual code for this mean.
+
+    `taps`: pairs STUDENT:TEACHER, separated by commas; default: the stages by depth.
+    """
 
     beta: float = 1000.0
     taps: str = ""

@@ -1,4 +1,4 @@
-"""Relations instead of values: Huang, You, Wang, Qian, Xu (2022), DIST, arXiv 2205.10536, inter- and intra-class relations.
+"""Relations instead of values: Huang, You, Wang, Qian, Xu (2022), DIST, arXiv 2205.10536.
 
 Two correlations are brought to 1: of an image's probabilities over the classes (inter), of a class's probabilities
 over the images of the batch (intra).

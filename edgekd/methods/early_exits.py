@@ -23,7 +23,7 @@ from edgekd.models.outputs import FEATURES, POOLED, Output
 def hint_loss(features: Tensor, deepest: Tensor) -> Tensor:
     """Squared distance of an image's features to the deepest ones, mean over the batch; [batch, width] both.
 
-    As in the paper; the authors' code takes the distance itself, over the whole batch, and not of the shallowest branch.
+    As in the paper; the authors' code takes the distance itself, of the whole batch, and leaves out the first branch.
     """
     return (features - deepest).square().sum(dim=1).mean()
 

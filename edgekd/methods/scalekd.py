@@ -1,5 +1,6 @@
-"""ScaleKD, strong vision transformers as teachers: Fan, Li, Liu, Yao (2024), arXiv 2411.06786; formulas after the authors' code.
+"""ScaleKD, strong vision transformers as teachers: Fan, Li, Liu, Yao (2024), arXiv 2411.06786.
 
+The formulas are those of the authors' code.
 A student's last two maps are brought to the teacher's grid (CAP). Those of the last but one run through the teacher's
 own frozen last stage (TPP). All meet the teacher's last map, once as it is and once without its spatial mean (DFM).
 """

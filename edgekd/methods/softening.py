@@ -11,7 +11,7 @@ from edgekd.errors import UsageError
 from edgekd.models.outputs import Output
 
 STANDARDIZED_WEIGHT = 9.0
-"""What the losses of standardised logits count for beside 0.1 of the cross-entropy (arXiv 2403.01427, as its code has it)."""
+"""What the losses of standardised logits count for beside 0.1 of the cross-entropy (arXiv 2403.01427, its code)."""
 SMALLEST_VARIANCE = 1e-6
 """Keeps the gradient of a standardised row finite where all its logits are equal, as at the start of a zeroed head."""
 

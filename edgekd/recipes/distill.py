@@ -62,7 +62,7 @@ class Lesson:
 
 
 def run(config: Distill, report: Reporter) -> Result:
-    """Distil `config.student` and finish its run folder, and those of other seeds, generations and the student alone."""
+    """Distil `config.student` and finish its run folder, those of other seeds and generations, the student alone."""
     if config.generations > 1:
         return _generations(config, report)
     if config.compare_alone or config.seeds > 1:
