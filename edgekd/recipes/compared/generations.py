@@ -5,6 +5,7 @@ Furlanello, Lipton, Tschannen, Itti, Anandkumar (2018), arXiv 1805.04770: a stud
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from edgekd.config import Distill
 from edgekd.errors import UsageError
@@ -47,7 +48,7 @@ def raise_generations(
     return Result({**last.data, "generations": facts}, [*last.tables, Table("generations", columns, rows)])
 
 
-def _facts(run: Run) -> dict[str, object]:
+def _facts(run: Run) -> dict[str, Any]:
     manifest = run.manifest()
     taught, result = manifest["parents"].get("teacher") or {}, manifest["result"]
     teacher = taught.get("name") or taught.get("run") or taught.get("file") or "several"
