@@ -362,7 +362,14 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
         "cache to learn from, NAME or NAME=WEIGHT; several are one teacher; "
         "default: this teacher's, written first where there is none",
     )
-    live: bool = option(False, "ask the teacher itself at every step instead of a cache")
+    live: bool = option(
+        False, "ask the teacher itself at every step instead of a cache; several teachers: --teacher RUN,RUN=WEIGHT"
+    )
+    ensemble: Literal["fixed", "confidence"] = option(
+        "fixed",
+        "how several teachers' logits are weighed: by their weights; or each image's also by how sure each teacher is "
+        "of its label (without one, of its own answer)",
+    )
     peers: tuple[str, ...] = option(
         (), "learn together with these models, from each other instead of a teacher: MODEL[,MODEL]; may be repeated"
     )
@@ -434,6 +441,7 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
             "live": self.live,
             "cache": self.cache,
             "teacher": self.teacher,
+            "ensemble": self.ensemble != "fixed",
             "dry-run": self.dry_run,
         }
         given = [name for name, value in (others | {"teacher-weights": self.teacher_weights}).items() if value]

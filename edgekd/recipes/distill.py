@@ -36,6 +36,7 @@ from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import Taught, caches_of, make_ready
 from edgekd.teachers.quality import judge_teacher
 from edgekd.teachers.resolve import find_teacher, onnx_name
+from edgekd.teachers.several import teachers_named
 from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
@@ -205,6 +206,8 @@ def _made_name(config: Distill, method: Method, report: Reporter) -> str:
         data = plans[0].data["name"]
         teachers = "-".join(slug(plan.teacher["name"]).removesuffix(f"-{data}") for plan in plans)
         return f"{student}-from-{_of_data(teachers, data)}"
+    if named := teachers_named(config):
+        return f"{student}-from-{'-'.join(slug(name) for name, _ in named)}"
     found = find_teacher(config, report)
     if isinstance(found, str):
         return f"{student}-from-{_of_data(slug(found), data_name(config.data))}"

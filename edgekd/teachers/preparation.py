@@ -1,6 +1,5 @@
 """A distillation's teacher made ready: live, from its cache (written first where it is missing), or from caches."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -28,6 +27,7 @@ from edgekd.report import Reporter
 from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import find_teacher, teacher_and_data
+from edgekd.teachers.several import ask_together, teachers_named, weighed
 from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now, open_tail
 from edgekd.teachers.strong_views import (
     check_alike,
@@ -66,7 +66,12 @@ def make_ready(config: Distill, method: Method, place: Run, report: Reporter) ->
 
 def _alone(config: Distill, report: Reporter) -> Taught:
     """No teacher, and the data that the options name."""
-    given = {"--teacher": config.teacher, "--teacher-weights": config.teacher_weights, "--cache": config.cache}
+    given = {
+        "--teacher": config.teacher,
+        "--teacher-weights": config.teacher_weights,
+        "--cache": config.cache,
+        "--ensemble": config.ensemble != "fixed",
+    }
     for flag, value in given.items():
         if value:
             raise UsageError(f"{flag}: --method {config.method} asks no teacher", "leave it out, or choose kd")
@@ -83,22 +88,12 @@ def caches_of(config: Distill) -> dict[Path, float]:
     """
     found: dict[Path, float] = {}
     for text in config.cache:
-        name, _, weight = text.rpartition("=") if "=" in text else (text, "", "1")
+        name, weight = weighed(text, "cache")
         folder = find_cache(config.caches, name)
         if folder in found:
             raise UsageError(f"--cache {text}: named twice", "give each cache once, as NAME=WEIGHT")
-        found[folder] = _weight(weight, text)
+        found[folder] = weight
     return found
-
-
-def _weight(text: str, place: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        weight = math.nan
-    if not 0 < weight < math.inf:
-        raise UsageError(f"--cache {place}: its weight is no number above 0", "give NAME or NAME=WEIGHT, as best=0.5")
-    return weight
 
 
 def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
@@ -128,6 +123,7 @@ def _suits_schedule(plan: Plan, config: Distill) -> bool:
 def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
     """The caches named, whose teachers need not be there any more."""
     named = caches_of(config)
+    _check_ensemble(config, len(named))
     caches = [open_cache(folder) for folder in named]
     first = caches[0]
     for cache in caches:
@@ -150,6 +146,13 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
 
 def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
     """The teacher asked for: live, or through its cache, which is written first where it is missing."""
+    if named := teachers_named(config):
+        for name, _ in named:
+            _refuse_itself(Path(name) if Path(name).exists() else config.runs / name, place)
+        with everyone().in_turn():
+            together, data, config, parents = ask_together(config, named, report)
+        return Taught(together, data, config, parents, None)
+    _check_ensemble(config, 1)
     found = find_teacher(config, report)
     if not isinstance(found, str):
         _refuse_itself(found.path if isinstance(found, Run) else found, place)
@@ -203,6 +206,15 @@ def _check_shards(caches: Sequence[LogitCache], views: int, report: Reporter) ->
     return time.monotonic() - began
 
 
+def _check_ensemble(config: Distill, teachers: int) -> None:
+    """Raise UsageError when a single teacher is to be weighed."""
+    if config.ensemble != "fixed" and teachers == 1:
+        raise UsageError(
+            f"--ensemble {config.ensemble}: there is one teacher only",
+            "name several: --cache A --cache B, or --live --teacher A,B",
+        )
+
+
 def _refuse_itself(teacher: Path, place: Run) -> None:
     """Raise UsageError when the run to be written, which is cleared first, is the teacher or holds it."""
     if place.path.resolve() in (teacher.resolve(), *teacher.resolve().parents):
@@ -242,7 +254,7 @@ def _cached(
     together = zip(caches, strong, tails, strict=True)
     members = [Cached(cache, strong=other, tail=tail) for cache, other, tail in together]
     named = tuple(_as_given(cache.folder, weight) for cache, weight in zip(caches, weights, strict=True))
-    teacher = members[0] if len(members) == 1 else Ensemble(members, weights)
+    teacher = members[0] if len(members) == 1 else Ensemble(members, weights, config.ensemble == "confidence")
     parents = _parents(caches, weights) | strong_parents([each for each in strong if each is not None])
     return Taught(teacher, data, replace(config, cache=named, views=views), parents, views)
 

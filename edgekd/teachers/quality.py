@@ -18,7 +18,7 @@ from edgekd.reading import read_lines
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data
 from edgekd.teachers.alone import describe_alone, find_alone
-from edgekd.teachers.teacher import Live, Teacher
+from edgekd.teachers.teacher import Ensemble, Live, Teacher
 
 FEW_EPOCHS = 2
 MOST_ERROR = 0.05
@@ -102,13 +102,14 @@ def _member(described: Mapping[str, Any], manifest: dict[str, Any], data: ImageD
 
 def _try(teacher: Teacher, data: ImageData, config: Distill) -> tuple[float | None, int]:
     """The share of labelled training images that the teacher knows, and of how many."""
-    recipe, is_live = view_recipe(config), isinstance(teacher, Live)
+    first = teacher.members[0] if isinstance(teacher, Ensemble) else teacher
+    recipe, is_live = view_recipe(config), isinstance(first, Live)
     if not is_live and (recipe.mixup or recipe.cutmix) and not recipe.plain_view:
         return None, 0
     known = data.train.labelled()
     every = -(-len(known) // (LIVE_IMAGES if is_live else CACHED_IMAGES)) or 1
     split = replace(known, index=known.index[::every], targets=known.targets[::every])
-    device = teacher.network.offset.device if isinstance(teacher, Live) else torch.device("cpu")
+    device = first.network.offset.device if isinstance(first, Live) else torch.device("cpu")
     batches = in_order(split, 100) if is_live else view_in_order(split, recipe, 0, 100, range(len(split)))
     right = 0
     for batch in batches:

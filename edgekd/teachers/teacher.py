@@ -5,10 +5,12 @@ from math import sqrt
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd.cache.store import LogitCache
 from edgekd.data.batch import Batch
+from edgekd.images.imageset import UNLABELLED
 from edgekd.methods.contract import Side
 from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
@@ -143,39 +145,70 @@ def _side_of_cache(cache: LogitCache, columns: dict[str, str], tail: Tail | None
     )
 
 
+def doubts(logits: Tensor, batch: Batch) -> Tensor:
+    """How little a teacher's logits [batch, classes] fit each image, [batch]: the cross-entropy of its label.
+
+    Of an unlabelled image the entropy of the teacher's answer; of a mixed one both labels' by their shares.
+    """
+    known = F.log_softmax(logits.float(), dim=1)
+    entropy = -(known.exp() * known).sum(dim=1)
+
+    def against(target: Tensor) -> Tensor:
+        own = -known.gather(1, target.clamp(min=0)[:, None]).squeeze(1)
+        return torch.where(target == UNLABELLED, entropy, own)
+
+    if batch.partner_target is None or batch.share is None:
+        return against(batch.target)
+    return batch.share * against(batch.target) + (1 - batch.share) * against(batch.partner_target)
+
+
+def confidence(doubt: Tensor, weights: Sequence[float]) -> Tensor:
+    """Shares of the teachers in each image, [teachers, batch], from their doubts [teachers, batch].
+
+    (1 - softmax of the doubts) / (teachers - 1), as in CA-MKD: Zhang, Chen, Wang (2022), arXiv 2201.00007; times the
+    teachers' own weights, and together 1.
+    """
+    shares = (1 - F.softmax(doubt, dim=0)) / (len(doubt) - 1) * doubt.new_tensor(weights)[:, None]
+    return shares / shares.sum(dim=0)
+
+
 class Ensemble:
     """Several teachers as one: the weighted mean of their logits, their features side by side.
 
     At every temperature its softened probabilities are the weighted geometric mean of theirs (Hinton, Vinyals, Dean
     2015, section 1, name it beside the arithmetic mean, which no single row of logits gives at all temperatures).
     Pooled features and maps of one size are joined along their channels, scaled so that a squared error counts each
-    member by its weight.
+    member by its weight. `by_confidence` weighs each image's logits by how well each member knows it (`confidence`);
+    features keep the members' weights, for a target that changed its scale from image to image could not be learnt.
     """
 
-    def __init__(self, members: Sequence[Teacher], weights: Sequence[float]) -> None:
+    def __init__(self, members: Sequence[Teacher], weights: Sequence[float], by_confidence: bool = False) -> None:
         """`weights` above 0, of any sum; all members know the same classes."""
-        self.members = members
+        self.members, self.by_confidence = members, by_confidence
         self.weights = [weight / sum(weights) for weight in weights]
         self._scales = [sqrt(weight * len(members)) for weight in self.weights]
         self.side = _joint_side([member.side for member in members])
 
     def giving(self, needs: Collection[str]) -> "Ensemble":
         """The same teachers, each giving these outputs."""
-        return Ensemble([member.giving(needs) for member in self.members], self.weights)
+        return Ensemble([member.giving(needs) for member in self.members], self.weights, self.by_confidence)
 
     def __call__(self, batch: Batch) -> Output:
         """Logits, pooled features and maps of all members as one, float32."""
         said = [member(batch) for member in self.members]
-        parts = [
-            weight * each.logits for weight, each in zip(self.weights, said, strict=True) if each.logits is not None
-        ]
         pooled = [each.pooled for each in said if each.pooled is not None]
         taps = said[0].features
         return Output(
-            logits=torch.stack(parts).sum(0),
+            logits=self._mean([each.logits for each in said if each.logits is not None], batch),
             pooled=self._joined(pooled) if pooled else None,
             features={name: self._joined([each.features[name] for each in said]) for name in taps},
         )
+
+    def _mean(self, logits: Sequence[Tensor], batch: Batch) -> Tensor:
+        if not self.by_confidence:
+            return torch.stack([weight * each for weight, each in zip(self.weights, logits, strict=True)]).sum(0)
+        shares = confidence(torch.stack([doubts(each, batch) for each in logits]), self.weights)
+        return (shares[:, :, None] * torch.stack(list(logits))).sum(0)
 
     def _joined(self, values: Sequence[Tensor]) -> Tensor:
         return torch.cat([scale * value for scale, value in zip(self._scales, values, strict=True)], dim=1)
