@@ -11,7 +11,7 @@ from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models import timm_nets
-from edgekd.models.names import OWN, is_file, resolve
+from edgekd.models.names import is_file, own_net, resolve
 from edgekd.models.network import Images, Network, Spec
 from edgekd.models.ownfile import build_own, own_sum
 from edgekd.models.transforms import apply_transform
@@ -40,7 +40,7 @@ def build(
         if isinstance(images, ImageData):
             fit_whitening(network, images)
         return network
-    if spec.name in OWN or is_file(spec.name):
+    if is_file(spec.name) or own_net(spec.name) is not None:
         raise UsageError(f"{name}: has no pretrained weights", "leave --pretrained out, or name a timm model")
     counts = len(spec.classes), spec.channels
     return Network(timm_nets.create_pretrained(spec.name, *counts, spec.options), spec)
@@ -52,7 +52,7 @@ def plan(name: str, images: Images, *, input_size: int | None = None, start: Sta
     options: dict[str, Any] = {}
     wish = input_size or images.canvas
     mean, std = images.mean, images.std
-    if canonical not in OWN and not is_file(canonical):
+    if not is_file(canonical) and own_net(canonical) is None:
         own_stem = start != "scratch"
         if own_stem:
             wish = input_size or timm_nets.own_size(canonical)
@@ -80,8 +80,9 @@ def _backbone(spec: Spec, code: Code) -> nn.Module:
     counts = len(spec.classes), spec.channels
     if is_file(spec.name):
         return build_own(spec.name, spec.code, code, (*counts, spec.input_size))
-    if spec.name in OWN:
-        return OWN[spec.name].make(*counts, spec.input_size)
+    own = own_net(spec.name)
+    if own is not None:
+        return own.make(*counts, spec.input_size)
     return timm_nets.create(spec.name, *counts, spec.options)
 
 

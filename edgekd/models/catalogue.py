@@ -9,9 +9,12 @@ from edgekd.errors import EdgekdError, UsageError, nearest
 from edgekd.models import timm_nets
 from edgekd.models.build import plan
 from edgekd.models.cost import measure
-from edgekd.models.names import OWN, SHORT, USUAL, is_former, resolve, short_names
+from edgekd.models.names import OWN, SHORT, USUAL, is_former, own_net, resolve, short_names
 from edgekd.models.network import Spec
+from edgekd.models.parametric import FORMS
 from edgekd.models.usual import Row
+
+FAMILIES = tuple(f"{family}-w" for family in FORMS)
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,14 @@ def matching(pattern: str) -> list[str]:
     glob = pattern if any(each in pattern for each in "*?") else f"*{pattern}*"
     shorts = [SHORT[short] for short in SHORT if fnmatch(short, glob)]
     own = [name for name in OWN if fnmatch(name, glob)]
-    exact = [resolve(pattern)] if is_former(pattern) else []
+    exact = [resolve(pattern)] if is_former(pattern) or pattern.startswith(FAMILIES) else []
     return list(dict.fromkeys([*exact, *own, *shorts, *timm.list_models(glob)]))
 
 
 def _row(name: str, classes: int, input_size: int | None) -> Row | None:
     labels = tuple(str(number) for number in range(classes))
-    own_size = OWN[name].input_size if name in OWN else timm_nets.own_size(name)
+    own = own_net(name)
+    own_size = timm_nets.own_size(name) if own is None else own.input_size
     images = _Images(labels, input_size or own_size)
     try:
         spec: Spec = plan(resolve(name), images)
@@ -65,5 +69,5 @@ def _row(name: str, classes: int, input_size: int | None) -> Row | None:
         stored_parameters=cost.stored_parameters,
         macs=cost.macs,
         input_size=spec.input_size,
-        source="edgekd" if name in OWN else "timm",
+        source="timm" if own is None else "edgekd",
     )

@@ -53,6 +53,8 @@ class Recipe:
 RECIPES: tuple[tuple[str, Recipe], ...] = (
     # pattern                     optimizer   lr      wd     batch epochs smoothing
     ("tiny-cnn",          Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
+    ("plain-*",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
+    ("inverted-*",        Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     ("resnet8",           Recipe("sgd",   0.2,  5e-4, 128,  24, 0.0)),
     # How: docs/models.md, "How resnet9 was chosen".
     ("resnet9",           Recipe("muon",  0.02, 0.3,  256,  24, 0.0, 0.5, 0.0625, least_steps=500)),

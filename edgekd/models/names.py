@@ -9,7 +9,7 @@ from timm.models._registry import get_deprecated_models
 from torch import nn
 
 from edgekd.errors import UsageError, nearest
-from edgekd.models import families, small
+from edgekd.models import families, parametric, small
 from edgekd.reading import at_home
 
 
@@ -29,6 +29,16 @@ OWN: dict[str, OwnNet] = {
     **{f"custom-teacher-{n}": OwnNet(partial(families.custom_teacher, n), 32) for n in (4, 6, 8)},
     **{f"rescnn-{n}": OwnNet(partial(families.rescnn, n), 150) for n in (4, 6, 8, 10, 12)},
 }
+
+
+def own_net(name: str) -> OwnNet | None:
+    """The net of edgekd's of this name, one of a parametric family too; None for any other name.
+
+    Raises UsageError for a name of a family that is not whole or out of bounds.
+    """
+    shape = parametric.shape_of(name)
+    return OWN.get(name) if shape is None else OwnNet(parametric.maker_of(shape), 32)
+
 
 HUB = ("hf-hub:", "hf_hub:")
 """What timm writes before the name of a model at Hugging Face."""
@@ -77,7 +87,7 @@ def resolve(name: str) -> str:
     if is_file(name):
         path, function = name.rsplit(":", 1)
         return f"{at_home(path).resolve()}:{function}"
-    if name in OWN:
+    if own_net(name) is not None:
         return name
     found = _at_timm(_without_hub(name))
     if found is not None:

@@ -80,14 +80,14 @@ def resnet8(classes: int, channels: int, input_size: int = 32) -> nn.Module:
 
 
 class InvertedBlock(nn.Module):
-    """1x1 convolution to `hidden` channels, 3x3 depthwise, 1x1 back (MobileNetV2's block, with ReLU)."""
+    """1x1 convolution to `hidden` channels, depthwise, 1x1 back (MobileNetV2's block, with ReLU)."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int = 1, kernel: int = 3) -> None:
         super().__init__()
         self.is_residual = stride == 1 and inputs == outputs
         self.body = nn.Sequential(
             *conv_bn(inputs, hidden, 1),
-            *conv_bn(hidden, hidden, 3, stride, groups=hidden),
+            *conv_bn(hidden, hidden, kernel, stride, groups=hidden),
             nn.Conv2d(hidden, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
         )

@@ -18,7 +18,7 @@ from edgekd.errors import MissingDependency
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.build import build, head_of, pooled_features
 from edgekd.models.cost import macs, parameters
-from edgekd.models.names import OWN, is_file, resolve
+from edgekd.models.names import is_file, own_net, resolve
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights, save_weights
 from edgekd.report import Reporter
@@ -119,7 +119,7 @@ def _from_file(
 
 def _pretrained(name: str, data: ImageData) -> Candidate:
     canonical = resolve(name)
-    if canonical in OWN or is_file(canonical):
+    if is_file(canonical) or own_net(canonical) is not None:
         raise MissingDependency(
             f"teacher {name}: there is no run of it and it has no pretrained weights",
             f"edgekd train-teacher --model {name}, or --teacher-weights FILE",

@@ -16,6 +16,7 @@ CONVOLUTIONAL = (
     *("resnet18", "mobilenetv2_100", "mobilenetv3_small_100", "efficientnet_b0", "regnetx_002", "ghostnet_100"),
     *("mobilenetv4_conv_small", "mnasnet_100"),
 )
+PARAMETRIC = ("plain-w8-d4-k3", "inverted-w8-d4-e3-k5")
 TIMM = (*CONVOLUTIONAL, "vit_tiny", "convnext_atto")
 NOTHING_TO_FOLD = ("custom-", "vit", "convnext")
 """No batch norm of theirs comes right after a convolution."""
@@ -45,14 +46,14 @@ def assert_alike(found: Tensor, logits: Tensor) -> None:
     assert (found - logits).abs().max() <= 1e-5 * logits.abs().max()
 
 
-@pytest.mark.parametrize("name", marked(*OWN, *TIMM))
+@pytest.mark.parametrize("name", marked(*OWN, *PARAMETRIC, *TIMM))
 @torch.no_grad()
 def test_an_exported_program_gives_the_same_logits(name: str, images: Any) -> None:  # noqa: ANN401
     network, canvas = trained(name, images)
     assert_alike(torch.export.export(network, (canvas,)).module()(canvas), network(canvas))
 
 
-@pytest.mark.parametrize("name", marked(*OWN, *TIMM))
+@pytest.mark.parametrize("name", marked(*OWN, *PARAMETRIC, *TIMM))
 @torch.no_grad()
 def test_folded_norms_give_the_same_logits(name: str, images: Any) -> None:  # noqa: ANN401
     network, canvas = trained(name, images)

@@ -18,7 +18,7 @@ from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
 from edgekd.models.build import plan, rebuild
-from edgekd.models.names import OWN, is_file, resolve
+from edgekd.models.names import is_file, own_net, resolve
 from edgekd.models.network import Network, Spec
 from edgekd.models.weights import build_for, load_weights
 from edgekd.report import Reporter
@@ -146,6 +146,6 @@ def _spec(name: str, data: ImageData, config: Distill) -> tuple[Spec, str]:
     if path is not None:
         spec = build_for(name, data, load_weights(path), str(path), code=config).spec
         return spec, f"a run would be made of {path} first"
-    if resolve(name) in OWN or is_file(resolve(name)):
+    if is_file(name) or own_net(resolve(name)) is not None:
         return plan(name, data), f"there is no run of it: edgekd train-teacher --model {name}"
     return plan(name, data, start="pretrained"), "there is no run of it: its pretrained weights would be fetched first"
