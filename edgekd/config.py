@@ -63,7 +63,8 @@ class Data(Options):
 
     data: str | None = option(
         None,
-        "shapes, cifar10, cifar100, fashion-mnist, food101, imagenet, or a folder with train/<class>/*; "
+        "shapes, cifar10, cifar100, fashion-mnist, food101, imagenet, or a folder with train/<class>/*; none: only "
+        "the images of --unlabelled; "
         "default: the data of the run or teacher given, else shapes",
     )
     data_dir: Path | None = option(None, "where downloaded data sets live; default ~/.cache/edgekd/data")

@@ -45,7 +45,7 @@ class Outcome(TypedDict, total=False):
 
     test_top1: Share | None
     test_images: Whole | None
-    val_top1: Share
+    val_top1: Share | None
     val_images: Whole
     val_calibration_error: Share
     val_temperature: Positive

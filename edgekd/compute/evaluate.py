@@ -124,6 +124,8 @@ def judge_together(network: Network, split: Split, batch_size: int, progress: Pr
 
 
 def result_of(val: Scores, test: Scores) -> dict[str, Any]:
-    """What a run's manifest keeps of its figures."""
+    """What a run's manifest keeps of its figures; an accuracy over no labelled image is None."""
     found = {f"test_{name}": value for name, value in test.as_dict().items() if name != "count"}
-    return found | {"test_images": test.count, "val_top1": val.top1}
+    if not test.count:
+        found = {"test_top1": None}
+    return found | {"test_images": test.count, "val_top1": val.top1 if val.count else None}

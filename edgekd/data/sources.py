@@ -2,6 +2,7 @@
 
 from edgekd.config import Data
 from edgekd.data.torchvision_sets import open_set
+from edgekd.errors import DataError
 from edgekd.images.assembly import assemble
 from edgekd.images.imageset import ImageData
 from edgekd.images.sources import NAMED, open_images
@@ -16,3 +17,12 @@ def open_data(config: Data, report: Reporter, classes: tuple[str, ...] | None = 
     if config.data not in NAMED or config.data == "shapes":
         return open_images(config, report, classes)
     return assemble(open_set(config.data, config, report), config)
+
+
+def check_labelled(data: ImageData, command: str) -> None:
+    """Raise DataError when a command that learns from labels has none."""
+    if not data.has_labels:
+        raise DataError(
+            f"--data {data.options['data']}: no image has a label, and {command} learns from labels",
+            "give images in class folders: --data FOLDER",
+        )

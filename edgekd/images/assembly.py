@@ -161,8 +161,9 @@ def _fingerprint(train: Part, source: Source, side: int, channels: int) -> str:
 
 
 def _measure(everything: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, 0-1, of evenly spaced labelled canvases; whole numbers, so exact."""
+    """Mean and standard deviation per channel, 0-1, of evenly spaced labelled canvases (of any, where none is)."""
     labelled = everything.index[everything.targets >= 0]
+    labelled = labelled if len(labelled) else everything.index
     rows = labelled[:: -(-len(labelled) // _MEASURED)]
     channels = everything.pixels.shape[3]
     total, squares, count = np.zeros(channels, np.int64), np.zeros(channels, np.int64), 0

@@ -20,6 +20,9 @@ def count_images(targets: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
 def tell_classes(classes: Sequence[str], targets: NDArray[np.int64], report: Reporter, weighted: bool = False) -> None:
     """Say which classes there are, the least and the most training images of one, and whether that is far apart."""
     counts = count_images(targets, len(classes))
+    if not counts.any():
+        report.note(f"{len(targets):,} training images, none with a label")
+        return
     names = ", ".join(classes[:_SHOWN]) + (f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else "")
     least, most = int(counts.argmin()), int(counts.argmax())
     spread = f"{counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})"

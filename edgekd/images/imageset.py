@@ -11,6 +11,8 @@ from edgekd.images.partners import Roster
 
 UNLABELLED = -1
 """The target of an image without a label."""
+NO_LABELS = "none"
+"""The `--data` of images that are all without labels: those of --unlabelled."""
 
 
 class Pixels(Protocol):
@@ -86,6 +88,11 @@ class ImageData:
     skipped: tuple[str, ...]
     own_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The names of the images of `test`, and of `val` where it has its own pixels, by row."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any training image has a label."""
+        return bool((self.train.targets != UNLABELLED).any())
 
     def names_in(self, split: str) -> tuple[str, ...]:
         """The images of `train`, `val` or `test` by name, as listed below the split's folder, in its order."""

@@ -7,25 +7,29 @@ from edgekd.config import Data
 from edgekd.errors import DataError, nearest
 from edgekd.images.assembly import assemble
 from edgekd.images.folder import find_splits, ignored_beside, read_tree, visible_folders
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import NO_LABELS, ImageData
 from edgekd.images.names import normalise
 from edgekd.images.shapes import open_shapes
-from edgekd.images.trees import open_trees, with_unlabelled
+from edgekd.images.trees import open_trees, open_unlabelled, with_unlabelled
 from edgekd.reading import at_home
 from edgekd.report import Reporter
 
 NAMED = ("shapes", "cifar10", "cifar100", "fashion-mnist", "food101", "imagenet")
 """Names of `--data` that win over a folder of the same name; `./cifar10` is the folder."""
+NO_CLASS = "unlabelled"
+"""The one class of a network that is trained without labels; its classifier is not trained."""
 
 
 def open_images(config: Data, report: Reporter, classes: tuple[str, ...] | None = None) -> ImageData:
-    """Open `shapes` (also when nothing is named) or a folder of the user's own images.
+    """Open `shapes` (also when nothing is named), a folder of the user's own images, or none but unlabelled ones.
 
     `classes` are those of a model that a folder other than its own is to be tried with: any may lack images, and
     all images of a folder without splits are test images. Raises DataError in words for anything that cannot be used
     as it is.
     """
     name = config.data or "shapes"
+    if name == NO_LABELS:
+        return assemble(open_unlabelled(config, report, classes or (NO_CLASS,)), config)
     if name == "shapes":
         return assemble(with_unlabelled(open_shapes(config, report), config, report), config)
     if not is_folder(name):

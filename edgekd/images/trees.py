@@ -17,6 +17,7 @@ from edgekd.images.decoder import Examined, Form
 from edgekd.images.files import Opened, open_files
 from edgekd.images.folder import File, Tree, count_words, list_unlabelled
 from edgekd.images.form import choose_form
+from edgekd.images.imageset import NO_LABELS
 from edgekd.images.names import normalise
 from edgekd.images.partition import hold_out, limit
 from edgekd.reading import at_home
@@ -67,6 +68,21 @@ def open_trees(
     train, val, test = (found.get(split) for split in ("train", "val", "test"))
     assert train is not None and test is not None
     return Source(name, str(root), trees["train"].classes, train, val, test, skipped, form.aspect, form.grey_bits)
+
+
+def open_unlabelled(config: Data, report: Reporter, classes: tuple[str, ...]) -> Source:
+    """The images of --unlabelled alone: all are trained on, none is validated or tested."""
+    if config.unlabelled is None:
+        raise DataError("--data none: means images without labels, and no folder of such is given", "--unlabelled DIR")
+    root = at_home(config.unlabelled).resolve()
+    files = _limited(_more_unlabelled(config), config)
+    form = choose_form(files, config, report)
+    opened = open_files(root, [file.path for file in files], form, config.decoded_cache, report)
+    skipped = _leave_out(_faulty(files, opened.examined), config, report)
+    [train] = _cut_up(opened, files, [len(files)])
+    nothing = train.take(np.empty(0, np.int64))
+    name = normalise(root.name) or "images"
+    return Source(name, NO_LABELS, classes, train, nothing, nothing, skipped, form.aspect, form.grey_bits)
 
 
 def with_unlabelled(source: Source, config: Data, report: Reporter) -> Source:

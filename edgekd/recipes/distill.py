@@ -10,19 +10,20 @@ import torch
 from edgekd.cache.store import open_cache
 from edgekd.compute.distributed import everyone
 from edgekd.config import Distill
-from edgekd.data.sources import open_data
+from edgekd.data.sources import check_labelled, open_data
 from edgekd.data.view_choice import choose_views
 from edgekd.data.view_options import schedule_views
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import NO_LABELS, ImageData
+from edgekd.images.sources import NO_CLASS
 from edgekd.methods.contract import Method
 from edgekd.methods.labels import LabelLoss
 from edgekd.methods.loading import is_own_method, join, method_sum
 from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for
 from edgekd.models.names import resolve
-from edgekd.models.outputs import TAIL
+from edgekd.models.outputs import LOGITS, TAIL
 from edgekd.models.trained import build_peers, build_student
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.mutual import Mutual, pairs_of
@@ -130,8 +131,10 @@ def _with_place_of_method(config: Distill) -> Distill:
 
 def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
     """A student and its teacher, cached or live."""
+    _check_classes(config, method, config.data == NO_LABELS and config.teacher_weights is not None)
     taught = make_ready(config, method, place, report)
     data, config = taught.data, taught.config
+    _check_classes(config, method, data.classes == (NO_CLASS,))
     torch.manual_seed(config.seed)
     student = build_student(config, data, report)
     recipe = recipe_for(student.spec.name)
@@ -142,8 +145,19 @@ def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -
     join(config.method, method, side_of(student, samples_in(data)), taught.teacher.side)
     config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
     objective = Distillation(student, taught.teacher, method, config.alpha, _labels(config, data))
+    objective.label_weight *= data.has_labels
     facts = _judged(taught, replace(config, student=student.spec.name), report)
     return Lesson(objective, data, config, taught.parents | _files(config), taught.views, taught.checking, facts)
+
+
+def _check_classes(config: Distill, method: Method, is_without: bool) -> None:
+    """Raise UsageError when a method learns from labels or a teacher's classes, and there are neither."""
+    needs_classes = any(need.startswith(LOGITS) for need in method.teacher_needs) or not method.asks_teacher
+    if is_without and needs_classes:
+        raise UsageError(
+            f"--data none: --method {config.method} learns from classes, and neither images nor teacher have any",
+            "a method of features: fitnet, at, sp, rkd, crd, reviewkd, or scalekd --set kd=off",
+        )
 
 
 def _judged(taught: Taught, config: Distill, report: Reporter) -> dict[str, Any]:
@@ -159,6 +173,7 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
         raise UsageError(f"--peers: --method {config.method} is none of a teacher and one view", "choose kd or another")
     with everyone().in_turn():
         data = open_data(config, report)
+    check_labelled(data, "distill --peers")
     config = choose_views(config, {}, None, data, report)
     torch.manual_seed(config.seed)
     networks = build_peers(config, data, report)

@@ -7,7 +7,7 @@ import torch
 from edgekd.compute.distributed import everyone
 from edgekd.config import Finetune
 from edgekd.data.inheritance import inherit_data, tell_limit
-from edgekd.data.sources import open_data
+from edgekd.data.sources import check_labelled, open_data
 from edgekd.data.view_choice import choose_views, views_of
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
@@ -49,6 +49,7 @@ def run(config: Finetune, report: Reporter) -> Result:
     tell_limit(before, config, parent.path, report)
     with everyone().in_turn():
         data = open_data(_with_channels(config, network), report)
+    check_labelled(data, "finetune")
     data = replace(data, train=data.train.labelled())
     known = views_of(parent) if data.classes == network.spec.classes else {}
     config = choose_views(config, known, parent.path, data, report)

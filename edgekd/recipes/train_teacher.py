@@ -7,7 +7,7 @@ import torch
 
 from edgekd.compute.distributed import everyone
 from edgekd.config import TrainTeacher
-from edgekd.data.sources import open_data
+from edgekd.data.sources import check_labelled, open_data
 from edgekd.data.view_choice import choose_views
 from edgekd.declaration import as_dict
 from edgekd.images.imageset import ImageData
@@ -37,6 +37,7 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
             return summary(place)
     with everyone().in_turn():
         data = open_data(config, report)
+    check_labelled(data, "train-teacher")
     data = replace(data, train=data.train.labelled())
     config = choose_views(config, {}, None, data, report)
     torch.manual_seed(config.seed)

@@ -20,13 +20,13 @@ from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import QUICK_VIEWS, settle_views, view_recipe
 from edgekd.errors import CacheError, UsageError
-from edgekd.images.imageset import ImageData, describe_data
+from edgekd.images.imageset import NO_LABELS, ImageData, describe_data
 from edgekd.methods.contract import Method
 from edgekd.models.outputs import TAIL
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
-from edgekd.teachers.resolve import find_teacher, teacher_and_data
+from edgekd.teachers.resolve import find_teacher, open_for, teacher_and_data
 from edgekd.teachers.several import ask_together, teachers_named, weighed
 from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now, open_tail
 from edgekd.teachers.strong_views import (
@@ -133,7 +133,7 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
     before, config = config, inherit_data_options(config, first.plan.data["options"], str(first.folder / "plan.json"))
     tell_limit(before, config, first.folder, report)
     with everyone().in_turn():
-        data = open_data(config, report)
+        data = open_for(first.plan.data["classes"], config, report)
     for cache in caches[1:]:
         check_alike(first, cache)
     for cache in caches:
@@ -190,6 +190,8 @@ def _place(config: Distill, wanted: Wanted, kept: Path | None, teacher: KnownTea
     columns = tuple(sorted({*config.columns, *wanted.columns}))
     if kept is None:
         name = f"{teacher.name}-patient" if config.schedule == "patient" and config.mixup else None
+        if config.data == NO_LABELS:
+            name = f"{teacher.name}-{slug(str(config.unlabelled))}"
         return {"name": name, "columns": columns}
     if wanted.is_in(read_plan(kept)):
         return {"name": kept.name, "columns": config.columns}

@@ -53,7 +53,9 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
     network = found.network.to(device_of(config))
     form = Format("fp32", "channels-last")
     form.prepare(network)
-    if not found.has_head:
+    if not data.has_labels:
+        report.note(f"{found.origin}: no labels, so it teaches by its features alone")
+    elif not found.has_head:
         report.note(f"{found.origin}: other classes than {data.name}, so a head is fitted to its features")
         fit_head(network, data, report)
     run = _free_run(config.runs / f"{slug(name)}-{data.name}")
@@ -70,12 +72,14 @@ def adopt(name: str, data: ImageData, config: options.CacheLogits | options.Dist
         params=parameters(network),
         macs=macs(network),
         data=describe_data(data),
-        parents=_source(name, config) | {"head": "kept" if found.has_head else "linear probe"},
+        parents=_source(name, config)
+        | {"head": "kept" if found.has_head else "linear probe" if data.has_labels else "none"},
         environment=environment(),
         result=result,
         weights_sha256=file_sum(run.weights),
     )
-    report.note(f"teacher: {run.path}, made of {found.origin}; validation accuracy {val.top1:.2%}")
+    told = f"; validation accuracy {val.top1:.2%}" if val.count else ""
+    report.note(f"teacher: {run.path}, made of {found.origin}{told}")
     return run
 
 

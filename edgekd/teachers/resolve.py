@@ -11,7 +11,7 @@ from edgekd import config as options
 from edgekd.data.inheritance import inherit_data, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.errors import CheckpointError, UsageError, nearest
-from edgekd.images.imageset import ImageData
+from edgekd.images.imageset import NO_LABELS, ImageData
 from edgekd.models.names import is_file, resolve
 from edgekd.models.onnx_network import open_onnx
 from edgekd.models.trained import TAUGHT, student_run
@@ -35,13 +35,18 @@ def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeache
         report.note(f"teacher: {found.path}{_why(found, config)}")
         before, config = config, inherit_data(config, found)
         tell_limit(before, config, found.path, report)
-        data = open_data(config, report)
+        data = open_for(found.manifest()["model"]["classes"], config, report)
         check_classes(found, data)
         return from_run(found), data, config
     if isinstance(found, Path):
         return _from_onnx(found, config, report)
     data = open_data(config, report)
     return from_run(adopt(found, data, config, report)), data, config
+
+
+def open_for(classes: Sequence[str], config: options.Data, report: Reporter) -> ImageData:
+    """The data; images that are all without labels have the teacher's classes."""
+    return open_data(config, report, tuple(classes) if config.data == NO_LABELS else None)
 
 
 def _from_onnx(path: Path, config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
@@ -122,7 +127,7 @@ def _candidates(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[
     """The runs on the newest one's data, the best by validation first; of equals the one with more parameters."""
     found = _teachers(config, model)
     same = [each for each in found if each[1]["data"]["fingerprint"] == found[-1][1]["data"]["fingerprint"]]
-    return sorted(same, key=lambda each: (-each[1]["result"]["val_top1"], -each[1]["params"]))
+    return sorted(same, key=lambda each: (-(each[1]["result"]["val_top1"] or 0), -each[1]["params"]))
 
 
 def _best_teacher(config: WithTeacher, model: str | None) -> Run:
@@ -152,7 +157,7 @@ def _why(taken: Run, config: WithTeacher) -> str:
     found = _candidates(config, None if config.teacher is None else resolve(config.teacher))
     if len(found) < 2 or found[0][0].path != taken.path:
         return ""
-    top1 = found[0][1]["result"]["val_top1"]
+    top1 = found[0][1]["result"]["val_top1"] or 0
     return f", the most accurate by validation ({top1:.2%}) of {len(found)} on this data; --teacher RUN takes another"
 
 

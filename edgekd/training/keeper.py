@@ -174,9 +174,12 @@ class Keeper:
         self._marks["epoch"] = time.monotonic()
 
     def _keep_if_best(self, score: Score, epoch: int) -> bool:
-        """Of equally accurate epochs the one of the smaller loss is better: a few images are soon all right."""
+        """Of equally accurate epochs the one of the smaller loss is better: a few images are soon all right.
+
+        Without labelled validation images the newest weights are the best.
+        """
         record = self.record
-        if (score.top1, -score.loss) <= (record.best_top1, -record.best_loss):
+        if score.count and (score.top1, -score.loss) <= (record.best_top1, -record.best_loss):
             return False
         record.best_top1, record.best_loss, record.best_epoch = score.top1, score.loss, epoch
         record.epochs_since_best = 0
@@ -205,7 +208,8 @@ class Keeper:
             self.record.epochs_since_best += 1
         row: dict[str, Cell] = {"epoch": epoch, "step": self.record.step}
         row |= {name: float(total) / steps for name, total in self._all_sums().items()}
-        row |= {"val_loss": score.loss, "val_top1": score.top1, "best": is_best}
+        row |= {"val_loss": score.loss, "val_top1": score.top1} if score.count else {}
+        row |= {"best": is_best}
         row |= {"images_per_second": self._images_in_epoch / max(training_seconds, 1e-9)}
         if self.ranks.is_first:
             append_line(self.run.metrics, row)

@@ -32,14 +32,22 @@ def summary(run: Run) -> Result:
         ("parameters", data["params"]),
         *([("parameters of the method, not kept", data["method_params"])] if data["method_params"] else []),
         ("multiply-adds per image", data["macs"]),
-        ("test accuracy", f"{result['test_top1']:.2%} of {result['test_images']:,} images"),
-        *lesson,
-        *_more_rows(result),
-        ("validation accuracy", f"{result['val_top1']:.2%} (epoch {result['best_epoch']}, chosen by it)"),
+        *_accuracy_rows(result, lesson),
         ("training", f"{result['train_seconds']:.0f} s, {result['images_per_second']:,.0f} images/s"),
         ("run", str(run.path)),
     ]
     return Result(data, (Table(f"edgekd {manifest['command']}", ("", ""), rows),))
+
+
+def _accuracy_rows(result: dict[str, Any], lesson: list[tuple[str, Cell]]) -> list[tuple[str, Cell]]:
+    """Test and validation, each where it had labelled images."""
+    test: list[tuple[str, Cell]] = [("test accuracy", "not known: no labelled images")]
+    if result["test_top1"] is not None:
+        test = [("test accuracy", f"{result['test_top1']:.2%} of {result['test_images']:,} images")]
+    chosen: Cell = f"epoch {result['best_epoch']}, the last: there are no labels to choose by"
+    if result["val_top1"] is not None:
+        chosen = f"{result['val_top1']:.2%} (epoch {result['best_epoch']}, chosen by it)"
+    return [*test, *lesson, *_more_rows(result), ("validation accuracy", chosen)]
 
 
 def _lesson(run: Run, manifest: dict[str, Any]) -> dict[str, Any]:

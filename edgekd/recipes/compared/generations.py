@@ -41,11 +41,15 @@ def raise_generations(
     last = summary(runs[-1])
     facts = [_facts(run) for run in runs]
     rows = [
-        (number, each["run"], each["learned from"], f"{each['test_top1']:.2%}", f"{each['val_top1']:.2%}")
+        (number, each["run"], each["learned from"], *(_percent(each[name]) for name in ("test_top1", "val_top1")))
         for number, each in enumerate(facts, 1)
     ]
     columns = ("generation", "run", "learned from", "test accuracy", "validation")
     return Result({**last.data, "generations": facts}, [*last.tables, Table("generations", columns, rows)])
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.2%}"
 
 
 def _facts(run: Run) -> dict[str, Any]:
