@@ -358,6 +358,11 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
     temperature: float | None = option(
         None, "softening of teacher and student logits; default: the method's own (kd: 4)", low=0.01, high=1000
     )
+    ramp: tuple[str, ...] = option(
+        (),
+        "a setting that changes linearly over the training, NAME=START:END, as alpha=0.9:0.5 or temperature=4:1: "
+        "alpha, or a setting of the method; may be repeated",
+    )
     cache: tuple[str, ...] = option(
         (),
         "cache to learn from, NAME or NAME=WEIGHT; several are one teacher; "
@@ -417,6 +422,12 @@ class Distill(Training, Teacher, Cache, Rounding, Run, Code, Shell):
         if self.device and not self.dry_run:
             raise UsageError("--device: without --dry-run", "add --dry-run; edgekd profile judges what was trained")
         self._check_compared()
+        self._check_ramps()
+
+    def _check_ramps(self) -> None:
+        for name, value in {"alpha": self.alpha, "temperature": self.temperature}.items():
+            if value is not None and any(each.startswith(f"{name}=") for each in self.ramp):
+                raise UsageError(f"--{name} and --ramp {name}: they exclude each other", "give one of them")
 
     def _check_compared(self) -> None:
         several = {

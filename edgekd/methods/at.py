@@ -43,6 +43,7 @@ class Options:
 class At(Method):
     """The method `at`."""
 
+    follows = frozenset({"beta"})
     teacher_needs = frozenset()
 
     def __init__(self, options: Options) -> None:

@@ -1,12 +1,14 @@
 """What a distillation method is given and what it must state. A method is one file here plus one row of the table."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from edgekd.data.batch import Batch
+from edgekd.methods.ranges import Ramp, between
 from edgekd.models.outputs import Output
 from edgekd.models.tails import Tail
 
@@ -69,12 +71,23 @@ class Method(nn.Module):
     is_relational: bool = False
     asks_teacher: bool = True
     """False of self-distillation: no teacher is looked for."""
+    follows: frozenset[str] = frozenset()
+    """Settings in `self.options` that are read at every step, so that they may change over the training (`--ramp`)."""
+    ramps: Mapping[str, Ramp] = MappingProxyType({})
+    """Of these, the ones that do: their values at the first step and at the end."""
+    options: Any
 
     def build(self, student: Side, teacher: Side) -> None:
         """Pick taps, make projectors; once, before any data is read.
 
         Raises UsageError when sides cannot be matched: which side lacks what, and what would give it.
         """
+
+    def move_to(self, progress: float) -> None:
+        """Give the settings that change their values at this point of the training, 0 to 1."""
+        if self.ramps:
+            now = {name: between(each, progress) for name, each in self.ramps.items()}
+            self.options = replace(self.options, **now)
 
     def label_ramp(self, progress: float) -> float:
         """What `label_weight` is multiplied by at this point of the training, 0 to 1; for methods of several stages."""

@@ -52,6 +52,7 @@ class Crd(Method):
     paper draws them for each image. So a step takes negatives * width numbers, not batch times as many.
     """
 
+    follows = frozenset({"weight"})
     student_needs = frozenset({"logits", POOLED})
     teacher_needs = frozenset({POOLED})
     is_relational = True

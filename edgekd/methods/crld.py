@@ -40,6 +40,7 @@ class Options:
 class Crld(Method):
     """The method `crld`."""
 
+    follows = frozenset({"cross", "sure_strong", "sure_weak", "temperature", "within"})
     views = ("weak", "strong")
 
     def __init__(self, options: Options) -> None:

@@ -27,6 +27,7 @@ class Options:
 class DeitSoft(Method):
     """The method `deit-soft`, for students with a distillation token (deit_tiny_distilled_patch16_224)."""
 
+    follows = frozenset({"temperature"})
     student_needs = frozenset({"logits", HEADS + TOKEN})
 
     def __init__(self, options: Options) -> None:

@@ -45,6 +45,7 @@ class Options:
 class Dist(Method):
     """The method `dist`. Its intra-class part relates the images of a batch; it does not gather over processes."""
 
+    follows = frozenset({"beta", "gamma", "temperature"})
     is_relational = True
 
     def __init__(self, options: Options) -> None:

@@ -51,6 +51,8 @@ class Options:
 class Dkd(Method):
     """The method `dkd`. Of an image whose label is not known the teacher's answer is the target."""
 
+    follows = frozenset({"beta", "temperature"})
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         check_above_zero(options, "temperature")

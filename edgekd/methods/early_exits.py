@@ -48,6 +48,7 @@ class Options:
 class EarlyExits(Method):
     """The method `early-exits`, self-distillation. The branches belong to the method and are not deployed."""
 
+    follows = frozenset({"hint", "temperature"})
     asks_teacher = False
     teacher_needs = frozenset()
     student_needs = frozenset({"logits", POOLED})

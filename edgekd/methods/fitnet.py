@@ -44,6 +44,7 @@ class Options:
 class FitNet(Method):
     """The method `fitnet`; the regressor is trained and resumed, never deployed."""
 
+    follows = frozenset({"temperature", "weight"})
     teacher_needs: frozenset[str] = frozenset()
 
     def __init__(self, options: Options) -> None:
@@ -86,7 +87,7 @@ class FitNet(Method):
         return parts
 
     def _is_first(self, progress: float) -> bool:
-        return self.options.stages == 2 and progress < self.options.first
+        return bool(self.options.stages == 2 and progress < self.options.first)
 
 
 def _tap(asked: str, side: Side, whose: str) -> str:

@@ -33,6 +33,7 @@ class Options:
 class Kd(Method):
     """The method `kd`: cached logits are all it needs."""
 
+    follows = frozenset({"temperature"})
     teacher_needs = frozenset({"logits|logits:topk"})
     alpha: float | None = 0.9
     """The usual division of the literature; P2 has 0.5 (`--alpha 0.5`). Measured: docs/results.md."""

@@ -30,6 +30,7 @@ class Options:
 class Ls(Method):
     """The method `ls`: kd on standardised logits; kd, dkd and mlkd take `--set standardize=true` too."""
 
+    follows = frozenset({"temperature"})
     label_weight = 0.1
 
     def __init__(self, options: Options) -> None:

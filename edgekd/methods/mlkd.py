@@ -47,6 +47,7 @@ class Mlkd(Method):
     the teacher's confidence are left out: they scale a mean by about a half.
     """
 
+    follows = frozenset({"weight"})
     label_weight = 0.1
     views = ("weak", "strong")
     is_relational = True

@@ -48,6 +48,8 @@ class Ofa(Method):
     is the target.
     """
 
+    follows = frozenset({"exits_weight", "final_weight", "gamma", "temperature"})
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         check_above_zero(options, "gamma", "temperature")

@@ -5,6 +5,9 @@ from typing import Any
 
 from edgekd.errors import UsageError
 
+Ramp = tuple[float, float]
+"""A setting's value at the first step, and the one it has come to after the last."""
+
 
 def check_above_zero(options: Any, *names: str) -> None:  # noqa: ANN401 - any method's Options
     """Raise UsageError unless each named setting is a finite number above 0."""
@@ -28,6 +31,12 @@ def check_share(options: Any, *names: str) -> None:  # noqa: ANN401
         value = getattr(options, name)
         if not 0 <= value <= 1:
             raise UsageError(f"--set {name}={value}: out of range", "give a number from 0 to 1")
+
+
+def between(ends: Ramp, progress: float) -> float:
+    """The value of a ramp at this point of the training, 0 to 1."""
+    start, end = ends
+    return start + (end - start) * progress
 
 
 def ramp(progress: float, length: float) -> float:

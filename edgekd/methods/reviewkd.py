@@ -74,6 +74,7 @@ class Options:
 class ReviewKd(Method):
     """The method `reviewkd`. Where both sides give pooled features these are the deepest stage, as in the paper."""
 
+    follows = frozenset({"weight"})
     teacher_needs = frozenset()
 
     def __init__(self, options: Options) -> None:

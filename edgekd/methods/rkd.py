@@ -57,6 +57,7 @@ class Rkd(Method):
     The angles of a batch are batch^3 numbers: 512 images take half a gigabyte of each network's.
     """
 
+    follows = frozenset({"angle", "distance"})
     student_needs = frozenset({"logits", POOLED})
     teacher_needs = frozenset({POOLED})
     is_relational = True

@@ -52,6 +52,8 @@ class Options:
 class Rld(Method):
     """The method `rld`. Of an image whose label is not known the teacher's answer is taken for true."""
 
+    follows = frozenset({"beta", "confidence_temperature", "temperature"})
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         check_above_zero(options, "temperature", "confidence_temperature")

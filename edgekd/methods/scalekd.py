@@ -96,6 +96,8 @@ class ScaleKd(Method):
     Projectors and their queries are trained and resumed, never deployed.
     """
 
+    follows = frozenset({"alternative_weight", "direct_weight", "temperature"})
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         _check(options)

@@ -39,6 +39,7 @@ class Options:
 class Sp(Method):
     """The method `sp`. It relates the images of a batch; it does not gather over processes."""
 
+    follows = frozenset({"gamma"})
     is_relational = True
     teacher_needs = frozenset()
 

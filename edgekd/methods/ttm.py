@@ -31,6 +31,8 @@ class Options:
 class Ttm(Method):
     """The method `ttm`."""
 
+    follows = frozenset({"gamma", "weight"})
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         check_above_zero(options, "gamma", "weight")

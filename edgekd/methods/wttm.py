@@ -32,6 +32,8 @@ class Options:
 class Wttm(Method):
     """The method `wttm`."""
 
+    follows = frozenset({"gamma", "weight"})
+
     def __init__(self, options: Options) -> None:
         super().__init__()
         check_above_zero(options, "gamma", "weight")

@@ -8,17 +8,19 @@ from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.methods.contract import Method, Part
 from edgekd.methods.labels import LabelLoss
+from edgekd.methods.ranges import Ramp
 from edgekd.models.network import Network
 from edgekd.models.observer import Observer
 from edgekd.models.outputs import Output
 from edgekd.objectives.objective import Objective
+from edgekd.objectives.weighing import Weighing
 from edgekd.teachers.teacher import Teacher
 
 
 class Distillation(Objective):
-    """label_weight * cross-entropy + the sum of the method's parts by their weights.
+    """The cross-entropy and the method's parts, each by its weight (`Weighing`).
 
-    With `alpha` it is (1 - alpha) * cross-entropy + alpha * that sum (P2's objective when the method is kd).
+    With `alpha` it is P2's objective when the method is kd.
     """
 
     def __init__(
@@ -28,8 +30,9 @@ class Distillation(Objective):
         method: Method,
         alpha: float | None = None,
         labels: LabelLoss | None = None,
+        ramp: Ramp | None = None,
     ) -> None:
-        """The method is built already; `alpha` left open is the method's own, which it may not have."""
+        """The method is built already; `alpha` and its `ramp` as in `Weighing`."""
         super().__init__()
         self.student = student
         self.networks = {"": student}
@@ -37,9 +40,7 @@ class Distillation(Objective):
         self.is_relational = method.is_relational
         self.labels = labels or LabelLoss()
         self.has_strong_view = "strong" in method.views
-        share = method.alpha if alpha is None else alpha
-        self.label_weight, self.share = (method.label_weight, 1.0) if share is None else (1 - share, share)
-        self.is_shared = share is not None
+        self.weighing = Weighing(method, alpha, ramp)
         self._outside: dict[str, Any] = {
             "teacher": teacher.giving(method.teacher_needs),
             "student": Observer(student, method.student_needs),
@@ -56,17 +57,21 @@ class Distillation(Objective):
         # The teacher first: while the student's activations are kept, its own would need fresh memory.
         said = self._in_both_views(self.teacher, batch)
         seen = self._in_both_views(lambda each: self._outside["student"](each.canvas), batch)
+        self.method.move_to(progress)
+        of_labels, of_method = self.weighing.at(progress)
         parts: dict[str, Part] = {
-            name: replace(part, weight=self.share * part.weight)
+            name: replace(part, weight=of_method * part.weight)
             for name, part in self.method(seen, said, batch, progress).items()
         }
-        if self.label_weight > 0:
+        if self.weighing.counts_labels:
             if seen.logits is None:
                 raise UsageError("the student gives no logits", "give a student that has a classifier")
-            value = self.labels(seen.logits, batch)
-            falls = 1.0 if self.is_shared else self.method.label_ramp(progress)
-            parts["ce"] = Part(value, falls * self.label_weight, "labels")
+            parts["ce"] = Part(self.labels(seen.logits, batch), of_labels, "labels")
         return parts
+
+    def changing(self, progress: float) -> dict[str, float]:
+        """What a ramp changes, as it is at this point of the training."""
+        return self.weighing.changing(progress)
 
     def _in_both_views(self, network: Callable[[Batch], Output], batch: Batch) -> Output:
         """What is said of the batch, and of its strong view where the method asks for that."""

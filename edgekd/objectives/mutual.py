@@ -15,10 +15,12 @@ from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.methods.contract import Method, Part
 from edgekd.methods.labels import LabelLoss
+from edgekd.methods.ranges import Ramp
 from edgekd.models.network import Network
 from edgekd.models.observer import Observer
 from edgekd.models.outputs import Output
 from edgekd.objectives.objective import Objective
+from edgekd.objectives.weighing import Weighing
 
 Pair = tuple[str, str]
 """Who learns, and from whom."""
@@ -36,8 +38,9 @@ class Mutual(Objective):
         methods: Mapping[Pair, Method],
         alpha: float | None = None,
         labels: LabelLoss | None = None,
+        ramp: Ramp | None = None,
     ) -> None:
-        """`alpha` left open is the method's own, as in `Distillation`."""
+        """`alpha` and its `ramp` as in `Weighing`."""
         super().__init__()
         self.networks = networks
         self.peers = nn.ModuleList(networks.values())
@@ -46,8 +49,7 @@ class Mutual(Objective):
         self.labels = labels or LabelLoss()
         method = next(iter(methods.values()))
         self.is_relational = method.is_relational
-        share = method.alpha if alpha is None else alpha
-        self.label_weight, self.share = (method.label_weight, 1.0) if share is None else (1 - share, share)
+        self.weighing = Weighing(method, alpha, ramp)
         self._observers = {name: Observer(network, self._needs(name)) for name, network in networks.items()}
 
     def _needs(self, name: str) -> frozenset[str]:
@@ -62,6 +64,8 @@ class Mutual(Objective):
         for name, observer in self._observers.items():
             with torch.set_grad_enabled(turn in (None, name)):
                 seen[name] = observer(batch.canvas)
+        for method in self.pairs.values():
+            method.move_to(progress)
         learners = tuple(self.networks) if turn is None else (turn,)
         parts: dict[str, Part] = {}
         for learner in learners:
@@ -72,20 +76,25 @@ class Mutual(Objective):
     def _parts(self, learner: str, seen: Mapping[str, Output], batch: Batch, progress: float) -> dict[str, Part]:
         teachers = [name for name in self.networks if name != learner]
         found = [self.pairs[learner, name](seen[learner], seen[name].detached(), batch, progress) for name in teachers]
+        of_labels, of_method = self.weighing.at(progress)
         parts = {
             name: replace(
                 part,
                 value=torch.stack([each[name].value for each in found]).mean(),
-                weight=self.share * part.weight,
+                weight=of_method * part.weight,
             )
             for name, part in found[0].items()
         }
         logits = seen[learner].logits
-        if self.label_weight > 0:
+        if self.weighing.counts_labels:
             if logits is None:
                 raise UsageError("a peer gives no logits", "give peers that have a classifier")
-            parts["ce"] = Part(self.labels(logits, batch), self.label_weight, "labels")
+            parts["ce"] = Part(self.labels(logits, batch), of_labels, "labels")
         return parts
+
+    def changing(self, progress: float) -> dict[str, float]:
+        """What a ramp changes, as it is at this point of the training."""
+        return self.weighing.changing(progress)
 
 
 def pairs_of(names: Mapping[str, Network]) -> list[Pair]:

@@ -34,6 +34,10 @@ class Objective(nn.Module):
         """The parts of the batch; with `turn` only those from which this one of `networks` learns."""
         raise NotImplementedError
 
+    def changing(self, progress: float) -> dict[str, float]:
+        """Settings that change over the training, as they are at this point of it, by name."""
+        return {}
+
 
 class Trainable(Protocol):
     """What trials ask of an objective."""

@@ -20,6 +20,7 @@ from edgekd.images.sources import NO_CLASS
 from edgekd.methods.contract import Method
 from edgekd.methods.labels import LabelLoss
 from edgekd.methods.loading import is_own_method, join, method_sum
+from edgekd.methods.ramps import ALPHA, ramps_of
 from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for
 from edgekd.models.names import resolve
@@ -143,9 +144,10 @@ def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -
         recipe = recipe.by(config.optimizer).further(is_folded=True)
     config = settle(config, recipe, len(data.train))
     join(config.method, method, side_of(student, samples_in(data)), taught.teacher.side)
-    config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
-    objective = Distillation(student, taught.teacher, method, config.alpha, _labels(config, data))
-    objective.label_weight *= data.has_labels
+    config = _with_alpha(config, method)
+    labels, ramp = _labels(config, data), ramps_of(config.ramp).get(ALPHA)
+    objective = Distillation(student, taught.teacher, method, config.alpha, labels, ramp)
+    objective.weighing.has_labels = data.has_labels
     facts = _judged(taught, replace(config, student=student.spec.name), report)
     return Lesson(objective, data, config, taught.parents | _files(config), taught.views, taught.checking, facts)
 
@@ -187,9 +189,16 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
                 f"--peers: --method {config.method} computes with its teacher's last stage, which a peer still trains",
                 "choose kd or another; or distil from a finished teacher (--teacher)",
             )
-    config = replace(config, alpha=method.alpha if config.alpha is None else config.alpha)
-    objective = Mutual(networks, methods, config.alpha, _labels(config, data))
+    config = _with_alpha(config, method)
+    labels, ramp = _labels(config, data), ramps_of(config.ramp).get(ALPHA)
+    objective = Mutual(networks, methods, config.alpha, labels, ramp)
     return Lesson(objective, data, config, _files(config))
+
+
+def _with_alpha(config: Distill, method: Method) -> Distill:
+    """The options with the method's own alpha where neither another one nor a ramp is given."""
+    is_given = config.alpha is not None or ALPHA in ramps_of(config.ramp)
+    return config if is_given else replace(config, alpha=method.alpha)
 
 
 def _labels(config: Distill, data: ImageData) -> LabelLoss:

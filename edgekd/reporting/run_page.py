@@ -67,7 +67,7 @@ def _curves(epochs: Sequence[Facts], best: int | None) -> Iterator[Block]:
     if not epochs:
         return
     places = [row["epoch"] for row in epochs]
-    names = [name for name in dict.fromkeys(name for row in epochs for name in row) if name not in NOT_LOSSES]
+    names = [name for name in dict.fromkeys(name for row in epochs for name in row) if _is_loss(name)]
     losses = {name: [row.get(name) for row in epochs] for name in sorted(names)}
     tops = [row.get("val_top1") for row in epochs]
     last = epochs[-1]
@@ -83,6 +83,11 @@ def _curves(epochs: Sequence[Facts], best: int | None) -> Iterator[Block]:
         yield Plot(
             "Validation accuracy", words, "curves", {**common, "series": series, "ylabel": "top-1", "ratio": True}
         )
+
+
+def _is_loss(name: str) -> bool:
+    """Whether a figure of an epoch is a loss; `set_...` are settings that a ramp changes."""
+    return name not in NOT_LOSSES and not name.startswith("set_")
 
 
 def _by_class(quality: Facts) -> Iterator[Block]:

@@ -9,6 +9,7 @@ from edgekd.config import Distill
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Method, lacking
 from edgekd.methods.loading import join, load_method
+from edgekd.methods.ramps import ramps_of, set_ramps
 from edgekd.methods.sides import side_of
 from edgekd.models.network import Network
 from edgekd.models.outputs import LOGITS, TAIL, TOPK_LOGITS
@@ -33,7 +34,9 @@ class Wanted:
 
 def method_of(config: Distill, recorded: str | None = None) -> Method:
     """The method that the options name, with its settings, not built yet; `recorded` is a file's hash in the run."""
-    return load_method(config.method, config.set, {"temperature": config.temperature}, config, recorded)
+    method = load_method(config.method, config.set, {"temperature": config.temperature}, config, recorded)
+    set_ramps(method, config.method, ramps_of(config.ramp))
+    return method
 
 
 def samples_in(data: ImageData) -> int:

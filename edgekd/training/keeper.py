@@ -35,6 +35,8 @@ SECONDS_BETWEEN_SAVES = 300.0
 SECONDS_BETWEEN_REPORTS = 0.5
 NEXT_TO_NOTHING = 1 << 20
 """Bytes free on a disk that is full."""
+SETTING = "set_"
+"""Begins the name of a setting that changes over the training (`--ramp`), as it was at an epoch's last step."""
 SECONDS_OF_ECHO = 3.0
 """torchrun passes a Ctrl-C on to processes that the terminal has told already: no second wish to stop."""
 
@@ -208,6 +210,8 @@ class Keeper:
             self.record.epochs_since_best += 1
         row: dict[str, Cell] = {"epoch": epoch, "step": self.record.step}
         row |= {name: float(total) / steps for name, total in self._all_sums().items()}
+        last = max(0, self.record.step - 1) / max(1, self._total)
+        row |= {f"{SETTING}{name}": value for name, value in self.update.objective.changing(last).items()}
         row |= {"val_loss": score.loss, "val_top1": score.top1} if score.count else {}
         row |= {"best": is_best}
         row |= {"images_per_second": self._images_in_epoch / max(training_seconds, 1e-9)}

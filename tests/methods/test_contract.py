@@ -5,7 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from edgekd.errors import UsageError
 from edgekd.methods import METHODS
 from edgekd.methods.contract import Method
 from edgekd.methods.loading import join, load_method
+from edgekd.methods.ramps import set_ramps
 from edgekd.methods.sides import side_of
 from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.objective import weighted_sum
@@ -37,7 +38,8 @@ from tests.methods.made_up import (
 )
 
 NOT_METHODS = {
-    "__init__", "contract", "exits", "labels", "loading", "projectors", "ranges", "sides", "softening", "stages",
+    "__init__", "contract", "exits", "labels", "loading", "projectors", "ramps", "ranges", "sides", "softening",
+    "stages",
 }  # fmt: skip
 ZERO_FOR_EQUALS = {
     "kd": {"kd"}, "ls": {"kd"}, "dkd": {"tckd", "nckd"}, "dist": {"inter", "intra"}, "crld": {"within"},
@@ -113,6 +115,24 @@ def test_gradient_reaches_all_that_the_method_asks_of_the_student(name: str) -> 
         if (name, need) != ("early-exits", "pooled"):
             tensor = wanted[kind][tap] if tap else student.pooled
             assert tensor is not None and tensor.grad is not None and tensor.grad.abs().sum() > 0
+
+
+@every_method
+def test_a_setting_on_its_way_counts_as_the_same_one_fixed(name: str) -> None:
+    own = {each.name: each.default for each in fields(module_of(name).Options)}
+    for setting in built(name).follows:
+        moving, fixed = built(name), built(name, f"{setting}={0.5 * own[setting]}")
+        set_ramps(moving, name, {setting: (0.8 * own[setting], 0.2 * own[setting])})
+        fixed.load_state_dict(moving.state_dict())
+        values = []
+        for method in (moving.eval(), fixed.eval()):
+            torch.manual_seed(1)
+            method.move_to(0.5)
+            parts = method(output(STUDENT, 6, 1), output(TEACHER, 6, 2), batch(6), 0.5)
+            values.append({key: (part.value.item(), part.weight) for key, part in parts.items()})
+        assert values[0].keys() == values[1].keys()
+        for key in values[0]:
+            assert values[0][key] == pytest.approx(values[1][key], rel=1e-5), setting
 
 
 @every_method

@@ -94,3 +94,17 @@ def test_every_method_trains_live(cli: Any, copy: Path, quick: Any, name: str) -
     )
     called = cli("distill", *quick, *STUDENT, "--method", name, *teacher, "--name", "x", "--json")
     assert called.code == 0, called.err
+
+
+def test_what_a_ramp_came_to_is_in_the_metrics(cli: Any, copy: Path, quick: Any) -> None:
+    ramps = ("--ramp", "alpha=1:0.4", "--ramp", "temperature=4:1", "--epochs", 3)
+    called = cli("distill", "--teacher", "custom-student-pictures", *quick, *ramps, "--name", "x")
+    assert called.code == 0, called.err
+    rows = [json.loads(line) for line in (copy / "runs/x/metrics.jsonl").read_text().splitlines()]
+    steps = rows[-1]["step"]
+    for row in rows:
+        progress = (row["step"] - 1) / steps
+        assert row["set_alpha"] == pytest.approx(1 - 0.6 * progress)
+        assert row["set_temperature"] == pytest.approx(4 - 3 * progress)
+    manifest = copy / "runs/x/manifest.json"
+    assert json.loads(manifest.read_text())["config"]["ramp"] == ["alpha=1:0.4", "temperature=4:1"]
