@@ -84,7 +84,7 @@ def compare(name: str, data: ImageData, steps: int, rounds: int) -> dict[str, An
     config = settle(TrainTeacher(threads=torch.get_num_threads()), recipe_for(name), len(data.train))
     device_of(config)
     batches = Batches(data.train, view_recipe(config), config.batch_size or 1, 0)
-    config = replace(config, epochs=None, precision="fp32", memory_format="channels-last")
+    config = replace(config, precision="fp32", memory_format="channels-last")
     runs = [partial(loop, name, data, batches, config, steps) for loop in (bare, kept)]
     for run in runs:
         run()

@@ -12,7 +12,7 @@ from edgekd.compute.distributed import everyone
 from edgekd.config import Distill
 from edgekd.data.sources import check_labelled, open_data
 from edgekd.data.view_choice import choose_views
-from edgekd.data.view_options import schedule_views
+from edgekd.data.view_options import schedule_views, view_recipe
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
 from edgekd.images.imageset import NO_LABELS, ImageData
@@ -44,7 +44,7 @@ from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
 from edgekd.training.rounding import round_network
 from edgekd.training.session import Job, train
-from edgekd.training.settings import settle, weigh_classes
+from edgekd.training.settings import Settled, settle, weigh_classes
 from edgekd.training.summary import summary, tell_no_gain
 from edgekd.training.update import LayerRate
 
@@ -56,6 +56,7 @@ class Lesson:
     objective: Objective
     data: ImageData
     config: Distill
+    settled: Settled
     parents: dict[str, Any]
     views: int | None = None
     spent: float = 0.0
@@ -109,6 +110,7 @@ def _distil(config: Distill, report: Reporter) -> Result:
     lesson = (_of_peers if config.peers else _of_teacher)(config, method, place, report)
     job = Job(
         "distill",
+        lesson.settled,
         lesson.config,
         lesson.data,
         place,
@@ -142,14 +144,15 @@ def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -
     if config.quantize != "none":
         config = round_network(student, data, config, report)
         recipe = recipe.by(config.optimizer).further(is_folded=True)
-    config = settle(config, recipe, len(data.train))
+    settled = settle(config, recipe, len(data.train))
     join(config.method, method, side_of(student, samples_in(data)), taught.teacher.side)
     config = _with_alpha(config, method)
-    labels, ramp = _labels(config, data), ramps_of(config.ramp).get(ALPHA)
+    labels, ramp = _labels(settled, data), ramps_of(config.ramp).get(ALPHA)
     objective = Distillation(student, taught.teacher, method, config.alpha, labels, ramp)
     objective.weighing.has_labels = data.has_labels
-    facts = _judged(taught, replace(config, student=student.spec.name), report)
-    return Lesson(objective, data, config, taught.parents | _files(config), taught.views, taught.checking, facts)
+    facts = _judged(taught, replace(config, student=student.spec.name), settled, report)
+    parents = taught.parents | _files(config)
+    return Lesson(objective, data, config, settled, parents, taught.views, taught.checking, facts)
 
 
 def _check_classes(config: Distill, method: Method, is_without: bool) -> None:
@@ -162,11 +165,12 @@ def _check_classes(config: Distill, method: Method, is_without: bool) -> None:
         )
 
 
-def _judged(taught: Taught, config: Distill, report: Reporter) -> dict[str, Any]:
+def _judged(taught: Taught, config: Distill, settled: Settled, report: Reporter) -> dict[str, Any]:
     """What the manifest says of the teacher, which is warned of before the hours are spent."""
     if not taught.parents or not everyone().is_first:
         return {}
-    return {"teacher_quality": judge_teacher(taught.teacher, taught.parents, taught.data, config, report).as_dict()}
+    found = judge_teacher(taught.teacher, taught.parents, taught.data, config, view_recipe(settled), report)
+    return {"teacher_quality": found.as_dict()}
 
 
 def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
@@ -179,7 +183,7 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
     config = choose_views(config, {}, None, data, report)
     torch.manual_seed(config.seed)
     networks = build_peers(config, data, report)
-    config = settle(config, recipe_for(networks[""].spec.name), len(data.train))
+    settled = settle(config, recipe_for(networks[""].spec.name), len(data.train))
     sides = {name: side_of(network, samples_in(data)) for name, network in networks.items()}
     methods = {pair: copy.deepcopy(method) for pair in pairs_of(networks)}
     for (learner, teacher), each in methods.items():
@@ -190,9 +194,9 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
                 "choose kd or another; or distil from a finished teacher (--teacher)",
             )
     config = _with_alpha(config, method)
-    labels, ramp = _labels(config, data), ramps_of(config.ramp).get(ALPHA)
+    labels, ramp = _labels(settled, data), ramps_of(config.ramp).get(ALPHA)
     objective = Mutual(networks, methods, config.alpha, labels, ramp)
-    return Lesson(objective, data, config, _files(config))
+    return Lesson(objective, data, config, settled, _files(config))
 
 
 def _with_alpha(config: Distill, method: Method) -> Distill:
@@ -201,7 +205,7 @@ def _with_alpha(config: Distill, method: Method) -> Distill:
     return config if is_given else replace(config, alpha=method.alpha)
 
 
-def _labels(config: Distill, data: ImageData) -> LabelLoss:
+def _labels(config: Settled, data: ImageData) -> LabelLoss:
     return LabelLoss(config.label_smoothing or 0.0, weigh_classes(config, data))
 
 

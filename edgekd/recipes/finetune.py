@@ -60,11 +60,11 @@ def run(config: Finetune, report: Reporter) -> Result:
     if config.quantize != "none":
         config = round_network(network, data, config, report)
     recipe = recipe_for(network.spec.name).by(config.optimizer)
-    config = settle(config, recipe.further(is_folded=bool(network.spec.transforms)), len(data.train))
-    objective = Supervised(network, config.label_smoothing or 0.0, weigh_classes(config, data))
+    settled = settle(config, recipe.further(is_folded=bool(network.spec.transforms)), len(data.train))
+    objective = Supervised(network, settled.label_smoothing, weigh_classes(settled, data))
     parents = {"start": {"run": str(parent.path), "sha256": parent.manifest()["weights_sha256"]}}
     # The start is kept where no epoch is better by validation, so that finetuning never makes it worse there.
-    job = Job("finetune", config, data, place, parents, given, start_counts=True)
+    job = Job("finetune", settled, config, data, place, parents, given, start_counts=True)
     return train(job, objective, _layers(network, config), report)
 
 

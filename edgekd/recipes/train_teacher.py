@@ -42,12 +42,12 @@ def run(config: TrainTeacher, report: Reporter) -> Result:
     config = choose_views(config, {}, None, data, report)
     torch.manual_seed(config.seed)
     network = _network(config, data, report)
-    config = settle(config, recipe_for(network.spec.name), len(data.train))
-    objective = Supervised(network, config.label_smoothing or 0.0, weigh_classes(config, data))
+    settled = settle(config, recipe_for(network.spec.name), len(data.train))
+    objective = Supervised(network, settled.label_smoothing, weigh_classes(settled, data))
     parents: dict[str, Any] = {"weights": f"timm's pretrained {network.spec.name}"} if config.pretrained else {}
     if config.weights is not None:
         parents = {"weights": {"file": str(config.weights), "sha256": file_sum(config.weights)}}
-    job = Job("train-teacher", config, data, place, parents, given)
+    job = Job("train-teacher", settled, config, data, place, parents, given)
     return train(job, objective, [LayerRate(list(objective.parameters()), 1.0)], report)
 
 

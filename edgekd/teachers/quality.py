@@ -11,9 +11,9 @@ import torch
 
 from edgekd.config import Distill
 from edgekd.data.loader import in_order, view_in_order
-from edgekd.data.view_options import view_recipe
 from edgekd.errors import CheckpointError
 from edgekd.images.imageset import ImageData
+from edgekd.images.views.recipe import ViewRecipe
 from edgekd.reading import read_lines
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data
@@ -55,12 +55,15 @@ class Quality:
 
 
 def judge_teacher(
-    teacher: Teacher, parents: Mapping[str, Any], data: ImageData, config: Distill, report: Reporter
+    teacher: Teacher, parents: Mapping[str, Any], data: ImageData, config: Distill, views: ViewRecipe, report: Reporter
 ) -> Quality:
-    """Try the teacher on training images, read its runs, and warn of what may spoil the lesson, a sentence each."""
+    """Try the teacher on training images, read its runs, and warn of what may spoil the lesson, a sentence each.
+
+    `views`: of the training, in which a cached teacher has seen the images.
+    """
     described = parents.get("teachers") or [parents["teacher"]]
     known = [_record(Path(each.get("place") or each.get("run") or each.get("file", ""))) for each in described]
-    accuracy, images = _try(teacher, data, config)
+    accuracy, images = _try(teacher, data, views)
     members = tuple(_member(each, manifest, data) for each, manifest in zip(described, known, strict=True))
     warnings = [line for member, manifest in zip(members, known, strict=True) for line in _against(member, manifest)]
     if len(members) == 1:
@@ -100,17 +103,17 @@ def _member(described: Mapping[str, Any], manifest: dict[str, Any], data: ImageD
     return found
 
 
-def _try(teacher: Teacher, data: ImageData, config: Distill) -> tuple[float | None, int]:
+def _try(teacher: Teacher, data: ImageData, views: ViewRecipe) -> tuple[float | None, int]:
     """The share of labelled training images that the teacher knows, and of how many."""
     first = teacher.members[0] if isinstance(teacher, Ensemble) else teacher
-    recipe, is_live = view_recipe(config), isinstance(first, Live)
-    if not is_live and (recipe.mixup or recipe.cutmix) and not recipe.plain_view:
+    is_live = isinstance(first, Live)
+    if not is_live and (views.mixup or views.cutmix) and not views.plain_view:
         return None, 0
     known = data.train.labelled()
     every = -(-len(known) // (LIVE_IMAGES if is_live else CACHED_IMAGES)) or 1
     split = replace(known, index=known.index[::every], targets=known.targets[::every])
     device = first.network.offset.device if isinstance(first, Live) else torch.device("cpu")
-    batches = in_order(split, 100) if is_live else view_in_order(split, recipe, 0, 100, range(len(split)))
+    batches = in_order(split, 100) if is_live else view_in_order(split, views, 0, 100, range(len(split)))
     right = 0
     for batch in batches:
         with torch.inference_mode():

@@ -5,23 +5,22 @@ from collections.abc import Iterable
 import torch
 
 from edgekd.compute.formats import Format, measure_step
-from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
 from edgekd.objectives.objective import Objective
 from edgekd.training.schedule import GROWTH, size_share
-from edgekd.training.settings import training_step
+from edgekd.training.settings import Settled, training_step
 
 
-def check_sizes(networks: Iterable[Network], config: Training) -> None:
+def check_sizes(networks: Iterable[Network], config: Settled) -> None:
     """Raise UsageError when images are to grow but a network does not take each size, as transformers do not."""
-    if config.progressive not in (None, 1.0):
+    if config.progressive != 1:
         for network in networks:
             _check_sizes(network, config.progressive, config)
 
 
-def _check_sizes(network: Network, first: float, config: Training) -> None:
+def _check_sizes(network: Network, first: float, config: Settled) -> None:
     spec = network.spec
     was_training = network.training
     for start in (0.0, *(until for until, _ in GROWTH)):
@@ -37,9 +36,9 @@ def _check_sizes(network: Network, first: float, config: Training) -> None:
     network.train(was_training)
 
 
-def check_pieces(objective: Objective, first: Batch, config: Training, world: int) -> None:
+def check_pieces(objective: Objective, first: Batch, config: Settled, world: int) -> None:
     """Raise UsageError when so few images come at a time that the network's batch norms cannot learn from them."""
-    share = (config.batch_size or 1) // world
+    share = config.batch_size // world
     if config.sync_bn and world > 1 and config.accumulate > share:
         raise UsageError(
             f"--accumulate {config.accumulate}: --sync-bn needs an image per piece, a process's share is {share}",
@@ -54,7 +53,7 @@ def check_pieces(objective: Objective, first: Batch, config: Training, world: in
             "a larger --batch-size or fewer pieces, or a method of single images, such as kd",
         )
     for network in objective.networks.values():
-        network.training_side = round(network.spec.input_size * (config.progressive or 1.0))
+        network.training_side = round(network.spec.input_size * config.progressive)
     try:
         measure_step(Format(), objective, first.first(1), training_step(objective))
     except ValueError as error:  # torch's batch norms, where a single value is left

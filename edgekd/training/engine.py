@@ -6,15 +6,14 @@ from torch import nn
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format, measure_step
 from edgekd.compute.norms import share_norms
-from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.objectives.objective import Objective
 from edgekd.report import Reporter
-from edgekd.training.settings import training_step
+from edgekd.training.settings import Settled, training_step
 
 
 def engine_of(
-    objective: Objective, batch: Batch, form: Format, config: Training, report: Reporter, *, has_unused: bool
+    objective: Objective, batch: Batch, form: Format, config: Settled, report: Reporter, *, has_unused: bool
 ) -> nn.Module:
     """What is called in training: the objective, shared among ranks where there are several."""
     ranks = everyone()

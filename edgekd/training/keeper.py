@@ -19,7 +19,6 @@ from torch import Tensor
 
 from edgekd.compute.distributed import Agreement, RankLost, everyone
 from edgekd.compute.evaluate import Score, evaluate_together
-from edgekd.config import Fit
 from edgekd.errors import CheckpointError, Interrupted
 from edgekd.images.imageset import Split
 from edgekd.models.weights import save_weights
@@ -28,6 +27,7 @@ from edgekd.report import Cell, Progress, Reporter, Silent
 from edgekd.runs import Run, append_line, rewrite_lines
 from edgekd.training.checksums import check_summed, summed
 from edgekd.training.pace import Course, Pace
+from edgekd.training.settings import Settled
 from edgekd.training.update import LOSS, Update
 
 SECONDS_BETWEEN_SAVES = 300.0
@@ -69,7 +69,7 @@ class Keeper:
     Ranks agree on what each decides, a step later than it is asked for; only the first one writes.
     """
 
-    def __init__(self, run: Run, update: Update, val: Split, config: Fit, steps_per_epoch: int) -> None:
+    def __init__(self, run: Run, update: Update, val: Split, config: Settled, steps_per_epoch: int) -> None:
         self.run = run
         self.update = update
         self.val = val
@@ -78,7 +78,7 @@ class Keeper:
         self.record = Record()
         self.ranks = everyone()
         self.report: Reporter = Silent()
-        self.course = Course(Pace(steps_per_epoch), (config.batch_size or 1, len(val), len(val)))
+        self.course = Course(Pace(steps_per_epoch), (config.batch_size, len(val), len(val)))
         self.is_finished = False
         self._sums: dict[str, Tensor] = {}
         self._signal = 0
@@ -171,7 +171,7 @@ class Keeper:
 
     def judge_start(self) -> None:
         """Make the weights as they are the best so far, as epoch 0."""
-        score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
+        score = evaluate_together(self.update.deployed, self.val, self.config.batch_size, self.update.form)
         self._keep_if_best(score, 0)
         self._marks["epoch"] = time.monotonic()
 
@@ -196,7 +196,7 @@ class Keeper:
     def _end_epoch(self) -> None:
         began = time.monotonic()
         training_seconds = began - self._marks["epoch"]
-        score = evaluate_together(self.update.deployed, self.val, self.config.batch_size or 250, self.update.form)
+        score = evaluate_together(self.update.deployed, self.val, self.config.batch_size, self.update.form)
         self.course.validated(time.monotonic() - began)
         steps = max(1, (self.record.step - 1) % self.steps_per_epoch + 1)
         epoch = -(-self.record.step // self.steps_per_epoch)

@@ -4,22 +4,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from edgekd.compute.formats import Format, measure_step, trial_batch
-from edgekd.config import Training
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
 from edgekd.models.network import Network
 from edgekd.objectives.objective import Objective
 from edgekd.report import Reporter
 from edgekd.training.schedule import GROWTH, seconds_of, size_share
-from edgekd.training.settings import format_of, training_step
+from edgekd.training.settings import Settled, format_of, training_step
 
-Config = TypeVar("Config", bound=Training)
 MARGIN = 1.1
 """By how much a time limit's steps may be slower than in the trial."""
 BATCHES_TIMED = 2
@@ -74,13 +71,13 @@ class Pace:
 
 
 def measure_pace(
-    config: Training, objective: Objective, batch: Batch, batches: Batches, images: tuple[int, int]
+    config: Settled, objective: Objective, batch: Batch, batches: Batches, images: tuple[int, int]
 ) -> Pace:
     """Time a step at every image size to come, making batches, and evaluating so many `images` (validation, test).
 
     `batch` is what a step computes at a time, on its device. Without growing images and a time limit nothing is timed.
     """
-    first = config.progressive or 1.0
+    first = config.progressive
     if first == 1 and config.time_limit is None:
         return Pace(batches.steps_per_epoch)
     step, form = training_step(objective), format_of(config)
@@ -122,12 +119,12 @@ def _evaluating(network: Network, form: Format, batch: Batch) -> float:
     return seconds
 
 
-def settle_time(config: Config, pace: Pace, spent: float, report: Reporter) -> Config:
+def settle_time(config: Settled, pace: Pace, spent: float, report: Reporter) -> Settled:
     """Turn a time limit into the number of steps of `config.steps`; `spent` seconds of it have passed already."""
     if config.time_limit is None or config.steps is not None:
         return config
     left = (seconds_of(config.time_limit) - spent) / MARGIN
-    steps = pace.steps_within(left, (config.epochs or 1) * pace.steps_per_epoch)
+    steps = pace.steps_within(left, config.epochs * pace.steps_per_epoch)
     report.note(
         f"time limit {config.time_limit}: at most {steps} steps, about {pace.whole(steps):.0f} s with "
         f"{pace.validations(steps)} validations and the closing test; {spent:.0f} s have passed before"

@@ -35,7 +35,7 @@ from edgekd.training.logs import logging_epochs
 from edgekd.training.loop import fit
 from edgekd.training.mirrored import tell_turned
 from edgekd.training.pace import Course, Pace, measure_pace, settle_time
-from edgekd.training.settings import format_of, settle_format, total_steps
+from edgekd.training.settings import Settled, format_of, settle_format, total_steps
 from edgekd.training.summary import summary
 from edgekd.training.update import UPDATES, LayerRate, Update, make_optimizer
 
@@ -44,14 +44,16 @@ from edgekd.training.update import UPDATES, LayerRate, Update, make_optimizer
 class Job:
     """What is trained and where it goes.
 
-    `config` is settled, `given` what the user asked for; `parents` name the artifacts it came from; `views` is how
+    `config` is how it is trained, `asked` the command's options with what it inherited, `given` what the user typed;
+    `parents` name the artifacts it came from; `views` is how
     many views a cached teacher saw; `start_counts` lets the starting weights be the best epoch, number 0; `update` says
     how several networks step (UPDATES); `spent`: seconds that went into checking caches; `facts` are further keys of
     the manifest.
     """
 
     command: str
-    config: Training
+    config: Settled
+    asked: Training
     data: ImageData
     run: Run
     parents: dict[str, Any]
@@ -61,6 +63,11 @@ class Job:
     update: str = "simultaneous"
     spent: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options as they are used, by name, for the manifest."""
+        return as_dict(self.asked) | as_dict(self.config)
 
 
 def train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: Reporter) -> Result:
@@ -90,7 +97,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
     check_pieces(objective, first, job.config, ranks.world)
 
-    def settled() -> tuple[Training, Pace]:
+    def settled() -> tuple[Settled, Pace]:
         formed = settle_format(job.config, objective, first, report)
         pace = measure_pace(formed, objective, first, batches, (len(job.data.val), len(job.data.test)))
         return settle_time(formed, pace, job.spent + time.monotonic() - began, report), pace
@@ -175,10 +182,10 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
     Raises UsageError when the processes do not do the same, or have not an image each; what _check_unchanged raises.
     """
     is_begun = job.run.is_there and job.given["resume"]
-    facts = {name: value for name, value in as_dict(job.config).items() if name != "threads"}
+    facts = {name: value for name, value in job.options.items() if name != "threads"}
     facts |= {"set of images": job.data.fingerprint, "run to go on with": is_begun}
     ranks.check_alike(facts | {"teacher, cache or start": _sums(job.parents)})
-    if (job.config.batch_size or 1) < ranks.world:
+    if job.config.batch_size < ranks.world:
         raise UsageError(
             f"--batch-size {job.config.batch_size}: fewer images than processes ({ranks.world})",
             "it counts the images of all processes together: give more of them, or start fewer processes",
@@ -198,8 +205,7 @@ def _agree(job: Job, ranks: Ranks) -> tuple[Job, bool]:
 def _batches(job: Job, ranks: Ranks, has_strong_view: bool) -> Batches:
     config, recipe = job.config, view_recipe(job.config)
     strong = recipe.strengthened() if has_strong_view else None
-    size, views = config.batch_size or 1, job.views
-    return Batches(job.data.train, recipe, size, config.seed, views, ranks.rank, ranks.world, strong)
+    return Batches(job.data.train, recipe, config.batch_size, config.seed, job.views, ranks.rank, ranks.world, strong)
 
 
 def _start(job: Job, update: Update, keeper: Keeper, is_begun: bool) -> None:
@@ -215,7 +221,7 @@ def _start(job: Job, update: Update, keeper: Keeper, is_begun: bool) -> None:
     facts = {
         "command": job.command,
         "status": "running",
-        "config": as_dict(job.config),
+        "config": job.options,
         "given": given,
         "data": describe_data(job.data),
         "views": _describe_views(job.config),
@@ -260,7 +266,7 @@ def _check_unchanged(job: Job, before: dict[str, Any]) -> None:
         )
 
 
-def _describe_views(config: Training) -> dict[str, Any]:
+def _describe_views(config: Settled) -> dict[str, Any]:
     """What the training shows of the images, and when."""
     return view_recipe(config).describe() | {"order": ORDER}
 
@@ -302,9 +308,9 @@ def _test(job: Job, name: str, network: Network, report: Reporter) -> dict[str, 
         restore_weights(network, job.run.part(name).weights)
     ranks.share(network.parameters())
     if ranks.is_first and job.config.flip == "on":
-        tell_turned(network, job.data, job.config.batch_size or 250, format_of(job.config), report)
+        tell_turned(network, job.data, job.config.batch_size, format_of(job.config), report)
     splits = (job.data.val, job.data.test)
     with report.stage("testing", sum(map(len, splits)) // ranks.world, "images") as progress:
-        val, test = (judge_together(network, each, job.config.batch_size or 250, progress) for each in splits)
-    measured = measure_calibration(network, job.data.val, job.config.batch_size or 250) if ranks.is_first else None
+        val, test = (judge_together(network, each, job.config.batch_size, progress) for each in splits)
+    measured = measure_calibration(network, job.data.val, job.config.batch_size) if ranks.is_first else None
     return result_of(val, test) | ({} if measured is None else measured.as_dict())

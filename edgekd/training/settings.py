@@ -1,40 +1,56 @@
 """From the options given to the ones really used: model defaults, cache's views, measured format, time limit."""
 
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from edgekd.compute.choosing import choose_format, choose_threads
 from edgekd.compute.formats import Format, Step
-from edgekd.config import Fit, Machine, Training
+from edgekd.config import Machine, Training
 from edgekd.data.batch import Batch
 from edgekd.data.view_options import resolve_views
 from edgekd.images.balance import balanced_weights
 from edgekd.images.imageset import ImageData
-from edgekd.models.defaults import Recipe, epochs_of
+from edgekd.models.defaults import Optimizer, Recipe, epochs_of
 from edgekd.objectives.objective import Objective, weighted_sum
 from edgekd.report import Reporter
 
-Config = TypeVar("Config", bound=Training)
+
+@dataclass(frozen=True, kw_only=True)
+class Settled(Training):
+    """The options of a training as they are used: of those below none is open any more."""
+
+    if TYPE_CHECKING:  # the same fields, with their limits; only mypy has to know that they are filled
+        epochs: int
+        batch_size: int
+        optimizer: Optimizer
+        lr: float
+        weight_decay: float
+        label_smoothing: float
+        progressive: float
+        crop: float
+        flip: Literal["on", "off"]
+        view_seed: int
 
 
-def settle(config: Config, recipe: Recipe, images: int) -> Config:
+AnyMachine = TypeVar("AnyMachine", bound=Machine)
+
+
+def settle(config: Training, recipe: Recipe, images: int) -> Settled:
     """Fill what was left open from the model's recipe; a batch is never larger than the training set."""
     recipe = recipe.by(config.optimizer)
     batch_size = min(config.batch_size or recipe.batch_size, images)
-    return replace(
-        config,
-        epochs=config.epochs or epochs_of(recipe, config.schedule, max(1, images // batch_size)),
-        batch_size=batch_size,
-        optimizer=recipe.optimizer,
-        lr=recipe.lr if config.lr is None else config.lr,
-        weight_decay=recipe.weight_decay if config.weight_decay is None else config.weight_decay,
-        label_smoothing=recipe.label_smoothing if config.label_smoothing is None else config.label_smoothing,
-        progressive=recipe.progressive if config.progressive is None else config.progressive,
-        **resolve_views(config, {"seed": config.seed, "crop": recipe.crop}),
-    )
+    filled = resolve_views(config, {"seed": config.seed, "crop": recipe.crop}) | {
+        "epochs": config.epochs or epochs_of(recipe, config.schedule, max(1, images // batch_size)),
+        "batch_size": batch_size,
+        "optimizer": recipe.optimizer,
+    }
+    for name in ("lr", "weight_decay", "label_smoothing", "progressive"):
+        given = getattr(config, name)
+        filled[name] = getattr(recipe, name) if given is None else given
+    return Settled(**{each.name: getattr(config, each.name) for each in fields(Settled)} | filled)
 
 
 def training_step(objective: Objective) -> Step:
@@ -48,7 +64,7 @@ def training_step(objective: Objective) -> Step:
     return step
 
 
-def settle_format(config: Config, objective: Objective, batch: Batch, report: Reporter) -> Config:
+def settle_format(config: AnyMachine, objective: Objective, batch: Batch, report: Reporter) -> AnyMachine:
     """Fix number format, layout and threads, by measurement where they were left open."""
     step = training_step(objective)
     form = choose_format(config, objective, batch, step, report)
@@ -61,9 +77,9 @@ def format_of(config: Machine) -> Format:
     return Format(config.precision, config.memory_format)
 
 
-def total_steps(config: Fit, steps_per_epoch: int) -> int:
+def total_steps(config: Settled, steps_per_epoch: int) -> int:
     """Optimiser steps of the whole training: epochs, or `--steps` when that ends earlier."""
-    by_epochs = (config.epochs or 1) * steps_per_epoch
+    by_epochs = config.epochs * steps_per_epoch
     return by_epochs if config.steps is None else min(config.steps, by_epochs)
 
 

@@ -13,7 +13,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from edgekd.compute.distributed import Agreement, everyone, noticing_losses
 from edgekd.compute.formats import Format
-from edgekd.config import Fit
 from edgekd.data.batch import Batch
 from edgekd.images.views.counter import random_bits
 from edgekd.methods.contract import Over, Part
@@ -22,6 +21,7 @@ from edgekd.models.network import Network
 from edgekd.objectives.objective import Objective, known_labels, weighted_sum
 from edgekd.training.muon import Muon, is_matrix
 from edgekd.training.schedule import one_cycle, size_share
+from edgekd.training.settings import Settled
 
 LOSS = "loss"
 """The weighted sum of all parts, beside the parts in their own scale."""
@@ -36,7 +36,7 @@ class LayerRate:
 
 
 def make_optimizer(
-    config: Fit, layers: Iterable[LayerRate], backbones: Sequence[nn.Module] = ()
+    config: Settled, layers: Iterable[LayerRate], backbones: Sequence[nn.Module] = ()
 ) -> torch.optim.Optimizer:
     """The optimiser over parameters that require grad; no weight decay on biases, norms, embeddings of positions.
 
@@ -53,12 +53,12 @@ def make_optimizer(
     groups = []
     for layer in layers:
         trained = [each for each in layer.parameters if each.requires_grad]
-        for hidden, decay in ((True, config.weight_decay or 0.0), (False, 0.0)):
+        for hidden, decay in ((True, config.weight_decay), (False, 0.0)):
             chosen = [each for each in trained if is_hidden(each) == hidden]
             own = {"is_hidden": hidden} if is_muon else {}
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "scale": layer.scale} | own)
-    lr = config.lr or 0.0
+    lr = config.lr
     if is_muon:
         return Muon(groups, lr=lr)
     if config.optimizer == "sgd":
@@ -93,7 +93,7 @@ class Update:
         self,
         objective: Objective,
         optimizer: torch.optim.Optimizer,
-        config: Fit,
+        config: Settled,
         form: Format,
         engine: nn.Module | None = None,
     ) -> None:
@@ -134,7 +134,7 @@ class Update:
         self._resize(progress)
         share = one_cycle(progress, self.config.warmup)
         for group in self.optimizer.param_groups:
-            group["lr"] = (self.config.lr or 0.0) * group["scale"] * share
+            group["lr"] = self.config.lr * group["scale"] * share
         losses: dict[str, Tensor] = {}
         for turn in self._turns():
             losses |= self._step(batch, progress, whole, turn)
@@ -161,7 +161,7 @@ class Update:
         return losses
 
     def _resize(self, progress: float) -> None:
-        first = self.config.progressive or 1.0
+        first = self.config.progressive
         for network in self.objective.networks.values():
             side = round(network.spec.input_size * size_share(progress, first))
             network.training_side = None if first == 1 else side

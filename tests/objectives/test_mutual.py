@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from edgekd.compute.formats import Format
-from edgekd.config import Fit
 from edgekd.data.batch import Batch
 from edgekd.methods.kd import Kd, Options, kd_loss
 from edgekd.models.network import Network
 from edgekd.objectives.mutual import Mutual, pairs_of
 from edgekd.objectives.objective import weighted_sum
+from edgekd.training.settings import Settled
 from edgekd.training.update import UPDATES, LayerRate, make_optimizer
 from tests.training.conftest import make_network, make_split
 
-FIT = Fit(optimizer="sgd", lr=0.1, weight_decay=0.0, warmup=0.0)
+FIT = Settled(optimizer="sgd", lr=0.1, weight_decay=0.0, warmup=0.0, progressive=1.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 
 from edgekd.cache.store import LogitCache
 from edgekd.compute.formats import Format
-from edgekd.config import CacheLogits, Data, Distill
+from edgekd.config import CacheLogits, Data
 from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches, view_in_order
 from edgekd.data.sources import open_data
@@ -26,6 +26,7 @@ from edgekd.runs import Run
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.source import from_run
 from edgekd.teachers.teacher import Cached, Live, Teacher
+from edgekd.training.settings import Settled
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 TEACHER = "custom-student-pictures"
@@ -56,7 +57,7 @@ class OnItsBatches:
 def taught(teacher: Teacher, data: ImageData) -> dict[str, torch.Tensor]:
     """A student's weights after a few epochs."""
     torch.manual_seed(3)
-    config = Distill(optimizer="sgd", lr=0.05, crop=0.125, flip="on", view_seed=0)
+    config = Settled(optimizer="sgd", lr=0.05, weight_decay=0.0, progressive=1.0, crop=0.125, flip="on", view_seed=0)
     student = build("custom-student", data)
     method = Kd(Options())
     objective = Distillation(student, teacher, method, 0.9)

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from edgekd.compute.formats import Format
-from edgekd.config import Fit
 from edgekd.data.batch import Batch
 from edgekd.models.network import Network
 from edgekd.objectives.supervised import Supervised
+from edgekd.training.settings import Settled
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
-SETTLED = Fit(optimizer="sgd", lr=0.1, weight_decay=0.01, warmup=0.0)
+SETTLED = Settled(optimizer="sgd", lr=0.1, weight_decay=0.01, warmup=0.0, progressive=1.0)
 
 
 def an_update(network: Network, **changes: object) -> Update:

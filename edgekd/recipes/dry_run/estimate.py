@@ -31,7 +31,7 @@ from edgekd.runtimes.onnx_file import read_model
 from edgekd.teachers.cache_planning import affordable_views, check_room
 from edgekd.teachers.source import KnownTeacher
 from edgekd.training.mirrored import tell_turned
-from edgekd.training.settings import settle, total_steps
+from edgekd.training.settings import Settled, settle, total_steps
 
 BATCH = 100
 DENSE = ("fp16", "u8", "fp32")
@@ -45,7 +45,7 @@ class Measured:
     """
 
     scene: Scene
-    config: Distill
+    config: Settled
     student: StudentPace
     teacher: TeacherPace | None
     peaks: dict[str, float]
@@ -73,7 +73,7 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     teacher_pace = rehearse_teacher(scene, settled, report)
     peaks["with_teacher"] = peak_rss_mb()
     if settled.flip == "on":
-        _tell_turned(scene, settled, report)
+        _tell_turned(scene, report)
     found = Measured(scene, settled, student_pace, teacher_pace, peaks, *_cache(scene, teacher_pace))
     forecast = _forecast(found)
     facts = _facts(found, forecast, report)
@@ -88,12 +88,12 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     return Result(facts | {"device": judged}, [*tables, limits_table(judged)], lines, broken(judged, student.spec.name))
 
 
-def _tell_turned(scene: Scene, config: Distill, report: Reporter) -> None:
+def _tell_turned(scene: Scene, report: Reporter) -> None:
     """Warn where the teacher, as far as its weights are here, takes mirrored validation images for another class."""
     teacher = scene.teacher
     if teacher is None or not (teacher.place.is_file() or (teacher.run and teacher.run.weights.is_file())):
         return
-    network = teacher.network(config).to(device_of(config))
+    network = teacher.network(scene.config).to(device_of(scene.config))
     form = Format("fp32", teacher.layout)
     form.prepare(network)
     tell_turned(network, scene.data, BATCH, form, report)
@@ -111,13 +111,13 @@ def _cache(scene: Scene, pace: TeacherPace | None) -> tuple[Plan, int, int]:
 
 
 def _steps_per_epoch(found: Measured) -> int:
-    return max(1, len(found.scene.data.train) // (found.config.batch_size or 1))
+    return max(1, len(found.scene.data.train) // found.config.batch_size)
 
 
 def _forecast(found: Measured) -> Forecast:
     data, pace, teacher = found.scene.data, found.student, found.teacher
     steps = _steps_per_epoch(found)
-    images, validation = steps * (found.config.batch_size or 1), len(data.val) * pace.validation
+    images, validation = steps * found.config.batch_size, len(data.val) * pace.validation
     return Forecast(
         epochs=total_steps(found.config, steps) / steps,
         plain_epoch_seconds=images * pace.plain + validation,

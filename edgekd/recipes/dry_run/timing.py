@@ -33,7 +33,7 @@ from edgekd.teachers.cache_planning import TOPK, new_plan
 from edgekd.teachers.source import KnownTeacher
 from edgekd.teachers.wanted import is_content_with_logits, samples_in
 from edgekd.training.pace import measure_pace, settle_time
-from edgekd.training.settings import format_of, settle_format, training_step
+from edgekd.training.settings import Settled, format_of, settle_format, training_step
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 WARM_UP = 2
@@ -88,13 +88,13 @@ class TeacherPace:
 
 
 def rehearse_student(
-    student: Network, scene: Scene, config: Distill, method: Method, report: Reporter
-) -> tuple[Distill, StudentPace]:
+    student: Network, scene: Scene, config: Settled, method: Method, report: Reporter
+) -> tuple[Settled, StudentPace]:
     """Time the student; also gives the settled `config` with its number format."""
-    teacher = scene.stored or StandIn(_side(scene, method), *store_of(scene), config.batch_size or 1)
-    join(config.method, method, side_of(student, samples_in(scene.data)), teacher.side)
-    smoothing = config.label_smoothing or 0.0
-    objective = Distillation(student, teacher, method, config.alpha, LabelLoss(smoothing)).to(device_of(config))
+    teacher = scene.stored or StandIn(_side(scene, method), *store_of(scene), config.batch_size)
+    join(scene.config.method, method, side_of(student, samples_in(scene.data)), teacher.side)
+    smoothing = config.label_smoothing
+    objective = Distillation(student, teacher, method, scene.config.alpha, LabelLoss(smoothing)).to(device_of(config))
     first = next(training_batches(scene, config)).pieces(config.accumulate)[0].to(student.offset.device)
     config = settle_format(config, objective, first, report)
     images = (len(scene.data.val), len(scene.data.test))
@@ -102,7 +102,7 @@ def rehearse_student(
     config = settle_time(config, pace_of_all, 0.0, report)
     cached = _training_pace(objective, scene, config)
     plain = _training_pace(Supervised(student, smoothing), scene, config)
-    form, validation = format_of(config), in_order(scene.data.val, config.batch_size or 1)
+    form, validation = format_of(config), in_order(scene.data.val, config.batch_size)
     return config, StudentPace(cached, plain, _forward_pace(student, form, validation))
 
 
@@ -123,7 +123,7 @@ def store_of(scene: Scene) -> tuple[str, int]:
     return store, min(scene.config.topk or TOPK, classes) if store == "topk" else 0
 
 
-def rehearse_teacher(scene: Scene, config: Distill, report: Reporter) -> TeacherPace | None:
+def rehearse_teacher(scene: Scene, config: Settled, report: Reporter) -> TeacherPace | None:
     """Time the teacher: filling its cache as `cache-logits` does, and live as `--live` asks it; None without one."""
     network = scene.network()
     if network is None or scene.teacher is None:
@@ -166,18 +166,18 @@ def pace(step: Callable[[Batch], object], batches: Iterable[Batch]) -> float:
     return median(times[WARM_UP:] or times)
 
 
-def training_batches(scene: Scene, config: Distill, batch_size: int | None = None) -> Iterator[Batch]:
+def training_batches(scene: Scene, config: Settled, batch_size: int | None = None) -> Iterator[Batch]:
     """Batches from the second epoch on: the first may show the plain view, which costs less."""
     batches = _batches(scene, config, batch_size)
     return batches.starting_at(batches.steps_per_epoch)
 
 
-def _batches(scene: Scene, config: Distill, batch_size: int | None = None) -> Batches:
+def _batches(scene: Scene, config: Settled, batch_size: int | None = None) -> Batches:
     views = scene.cache.views if scene.cache else None
-    return Batches(scene.data.train, view_recipe(config), batch_size or config.batch_size or 1, config.seed, views)
+    return Batches(scene.data.train, view_recipe(config), batch_size or config.batch_size, config.seed, views)
 
 
-def _training_pace(objective: Objective, scene: Scene, config: Distill) -> float:
+def _training_pace(objective: Objective, scene: Scene, config: Settled) -> float:
     """Seconds per image of training with settled options; the objective's weights move."""
     form = format_of(config)
     update = Update(objective, make_optimizer(config, [LayerRate(list(objective.parameters()), 1.0)]), config, form)
