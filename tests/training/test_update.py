@@ -17,7 +17,7 @@ SETTLED = Settled(optimizer="sgd", lr=0.1, weight_decay=0.01, warmup=0.0, progre
 
 
 def an_update(network: Network, **changes: object) -> Update:
-    config = Fit(**{**SETTLED.__dict__, **changes})
+    config = Settled(**{**SETTLED.__dict__, **changes})
     return Update(
         Supervised(network), make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, Format()
     )
