@@ -206,7 +206,7 @@ def _with_alpha(config: Distill, method: Method) -> Distill:
 
 
 def _labels(config: Settled, data: ImageData) -> LabelLoss:
-    return LabelLoss(config.label_smoothing or 0.0, weigh_classes(config, data))
+    return LabelLoss(config.label_smoothing, weigh_classes(config, data))
 
 
 def _files(config: Distill) -> dict[str, Any]:
