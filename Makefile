@@ -14,7 +14,7 @@ setup: $(VENV)/ready ## make .venv with everything (EXTRA_PIP adds pip options, 
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(EXTRA_PIP) --constraint constraints.txt --editable '.[train,report,litert,mnn,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(EXTRA_PIP) --constraint constraints.txt --editable '.[train,report,search,litert,mnn,dev]'
 	touch $@
 
 demo: setup ## the whole chain on the embedded data set, with the verdict

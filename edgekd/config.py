@@ -736,10 +736,29 @@ class Study(Pinned, Shell):
 
 
 @dataclass(frozen=True)
+class Search(Pinned, Data, Budget, Shell):
+    """Options of `edgekd search`."""
+
+    device: str | None = option(
+        None, "device profile whose limits the student must keep (see edgekd devices); default: the limits given alone"
+    )
+    teacher: str | None = option(
+        None, "run to learn from; default: a teacher that its share of the time allows is trained first"
+    )
+    time_limit: str = option("2h", "time for everything, the training of the best student included")
+    output: Path = option(Path("search"), "folder for everything that is made; the same again goes on or joins in")
+    seed: int = option(0, "seed of what is tried", low=0)
+
+
+SECONDS_TO_SEARCH = 1200
+"""From this limit on `edgekd fit` searches for the student."""
+
+
+@dataclass(frozen=True)
 class FitAll(Shell):
     """Options of `edgekd fit`."""
 
     data: str = option("shapes", "a folder with train/<class>/*, or a known data set")
     device: str = option("raspberry-pi-4", "device profile whose limits the model must keep (see edgekd devices)")
-    time_limit: str = option("1h", "time for everything, for example 30m or 2h")
+    time_limit: str = option("1h", "time for everything; from 20m on the student is searched for")
     output: Path = option(Path("fit"), "folder for everything that is made")

@@ -57,7 +57,7 @@ def test_a_module_imports_only_from_its_own_or_lower_layers(path: Path) -> None:
 
 def test_every_recipe_is_a_subcommand() -> None:
     found = {path.stem for path in (ROOT / "recipes").glob("*.py")} - {"__init__"}
-    found |= {"study", "fit"} & {path.stem for path in (ROOT / "studies").glob("*.py")}
+    found |= {"study", "search", "fit"} & {path.stem for path in (ROOT / "studies").glob("*.py")}
     assert found == {command.replace("-", "_") for command in COMMANDS}
 
 

@@ -32,7 +32,7 @@ COMPLETING = "_EDGEKD_COMPLETE"
 """Set by the shell's completion script."""
 PLACE_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 """Faults of the disk or of permissions, whoever met them: bad input, not a bug."""
-EXTRA_OF = {"matplotlib": "report", "jinja2": "report"}
+EXTRA_OF = {"matplotlib": "report", "jinja2": "report", "optuna": "search"}
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:

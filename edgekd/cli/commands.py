@@ -9,6 +9,7 @@ from edgekd import config
 from edgekd.declaration import Options
 from edgekd.runs import Run
 from edgekd.runtimes.suffixes import is_model_file
+from edgekd.training.schedule import seconds_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ def _always(name: str) -> Callable[[Any], str]:
 
 def _study(name: str) -> Callable[[Any], str]:
     return lambda _: f"studies.{name}"
+
+
+def _fit(chosen: Any) -> str:  # noqa: ANN401
+    """A short limit has no time for a search."""
+    is_short = seconds_of(chosen.time_limit) < config.SECONDS_TO_SEARCH
+    return "studies.fit" if is_short else "studies.fit_by_search"
 
 
 def _file_or(name: str, of_files: str) -> Callable[[Any], str]:
@@ -76,6 +83,7 @@ COMMANDS = {
     "models": Command(config.Models, "List models with parameters, multiply-adds and input size.", _models),
     "methods": Command(config.Methods, "List distillation methods with what they need.", _always("methods")),
     "study": Command(config.Study, "Answer a question by a grid of runs, with means over seeds.", _study("study")),
-    "fit": Command(config.FitAll, "From images to a judged model within a time limit.", _study("fit")),
+    "search": Command(config.Search, "Find the most accurate student that a device bears.", _study("search")),
+    "fit": Command(config.FitAll, "From images to a judged model within a time limit.", _fit),
     "devices": Command(config.Devices, "List, show or make device profiles.", _always("devices")),
 }

@@ -1,5 +1,6 @@
 """Latency and memory of a network that is not trained yet: neither depends on its weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,8 +23,8 @@ WARM_UP_SECONDS = 0.5
 SECONDS = 2.0
 
 
-def measure_untrained(network: Network, device: str, report: Reporter) -> dict[str, Any]:
-    """What `edgekd profile --device` says of the network's export, which is removed again; on the CPU."""
+def measure_untrained(network: Network, limits: Profile, report: Reporter) -> dict[str, Any]:
+    """What `edgekd profile` with these options says of the network's export, which is removed again; on the CPU."""
     spec, cost = network.spec, measure(network.spec)
     facts = {"format": FORMAT, "edgekd": __version__, "model": spec.name, "input_size": spec.input_size}
     facts |= {"params": cost.parameters, "macs": cost.macs}
@@ -31,7 +32,7 @@ def measure_untrained(network: Network, device: str, report: Reporter) -> dict[s
     with TemporaryDirectory(prefix="edgekd-dry-run-") as folder:
         path = Path(folder) / f"{slug(spec.name)}.onnx"
         write_onnx(network.backbone, example, path, Export().opset, facts)
-        found = survey(Profile(models=(str(path),), device=device, warmup=WARM_UP_SECONDS, duration=SECONDS), report)
+        found = survey(replace(limits, models=(str(path),), warmup=WARM_UP_SECONDS, duration=SECONDS), report)
     for words in found["warnings"]:
         # That load is the dry run's own; whether there was another is told at its start.
         if "load average" not in words:

@@ -6,18 +6,23 @@ from typing import Any
 
 from edgekd import config as options
 from edgekd.data.sources import open_data
-from edgekd.errors import CheckFailed, CheckpointError, DataError
+from edgekd.declaration import as_dict
+from edgekd.errors import CheckFailed, DataError
+from edgekd.exporting.latency import measure_untrained
 from edgekd.images.imageset import ImageData
-from edgekd.report import Reporter, Result, Table
+from edgekd.models.build import build
+from edgekd.report import Reporter, Result, Silent, Table
 from edgekd.runs import check_writable, write_json
+from edgekd.studies.clock import Clock
+from edgekd.studies.decisions import Decisions
 from edgekd.studies.schedule import carry_out
 from edgekd.studies.steps import Place, Step
-from edgekd.training.schedule import seconds_of
+from edgekd.studies.study import pins_of
+from edgekd.studies.teaching import STUDENT, Plan, Wish, check_limit, checked, plan_teaching
 
-SHARES = {"train-teacher": 0.45, "distill": 0.4}
-"""Of the time limit, for the two trainings; the rest is for the cache, the export and the verdict."""
-SECONDS_OF_ALL_ELSE = 45.0
-"""Starting five processes, the export and the verdict."""
+SHARES = {"teacher": 0.45, "cache": 0.1, "student": 0.45}
+"""Of the time that starts, export and verdict leave."""
+PROFILE_SECONDS = 3.0
 FEW = 50
 """Images of a class below which accuracy says little."""
 LEAST = 2
@@ -25,42 +30,48 @@ LEAST = 2
 
 
 def run(config: options.FitAll, report: Reporter) -> Result:
-    """Teacher, cache, student, export, verdict; a step that fails ends the whole with its reason."""
-    began, limit = time.monotonic(), seconds_of(config.time_limit)
+    """Teacher, cache, the default student, export, verdict; a step that fails ends the whole with its reason."""
+    limit = check_limit(config.time_limit)
     check_writable(config.output)
-    data = open_data(options.Distill(data=config.data), report)
-    _judge_size(data, report)
-    place = Place(config.output)
-    chain = chain_of(config, limit)
-    # The trainings keep to their own shares; what follows them is short and makes the difference of a model.
-    outcome = carry_out(chain[:2], place, report, deadline=began + limit)
-    if not outcome.is_cut and not outcome.failures:
-        outcome = carry_out(chain, place, report)
-    if outcome.failures:
-        raise CheckpointError(next(iter(outcome.failures.values())), f"{place.root}/steps holds what each step told")
-    if outcome.is_cut:
-        raise DataError(
-            f"--time-limit {config.time_limit}: was over before the model was done; what is done is kept",
-            "the same command goes on; give more time",
-        )
-    return _result(chain, place, {key: each["result"] for key, each in outcome.records.items()})
+    place, decisions = Place(config.output), Decisions(config.output / "plan")
+    held = as_dict(config)
+    with Clock(config.output / "clock", limit) as clock:
+        data = open_data(options.Data(data=config.data), report)
+        judge_size(data, report)
+        report.note(f"student: {STUDENT}; --time-limit {options.SECONDS_TO_SEARCH // 60}m or more searches for one")
+        decisions.hold(held, "fit")
+        measuring = decisions.decide("measuring", lambda: _look(config, data, report))
+        pins = pins_of(options.Pinned(), 1)
+        wish = Wish(config.time_limit, SHARES, measuring["seconds"])
+        plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, pins, clock).as_dict()))
+        shared = {"data": config.data} | pins
+        teacher = Step("train-teacher", {**shared, "model": plan.teacher, "time_limit": f"{plan.teaching:g}s"})
+        cache = Step("cache-logits", {**shared, "views": plan.views}, {"teacher": teacher})
+        report.note(f"teacher: {plan.teacher}, {plan.teaching:.0f} s, {plan.views} views")
+        # Bounded by their own plans: where the machine has become slower, late with a model is better than without.
+        checked(carry_out([teacher, cache], place, report), place)
+        least = plan.student / 4
+        student_time = decisions.decide("student", lambda: {"seconds": round(max(least, clock.left() - plan.after), 1)})
+        student = Step("distill", {**shared, "time_limit": f"{student_time['seconds']:g}s"}, {"cache": cache})
+        export = Step("export", {}, {"model": student})
+        verdict = Step("profile", {"device": config.device, "duration": PROFILE_SECONDS}, {"models": export})
+        chain = [teacher, cache, student, export, verdict]
+        outcome = checked(carry_out(chain, place, report), place)
+        return _result(chain, place, {key: each["result"] for key, each in outcome.records.items()}, clock.spent())
 
 
-def chain_of(config: options.FitAll, limit: float) -> list[Step]:
-    """The steps, each training with its share of `limit` seconds."""
-    data = {"data": config.data}
-    usable = max(limit / 4, limit - SECONDS_OF_ALL_ELSE)
-    budget = {command: {"time_limit": f"{max(1.0, usable * share):.0f}s"} for command, share in SHARES.items()}
-    teacher = Step("train-teacher", data | budget["train-teacher"])
-    cache = Step("cache-logits", dict(data), {"teacher": teacher})
-    student = Step("distill", data | budget["distill"], {"cache": cache})
-    export = Step("export", {}, {"model": student})
-    seconds = min(10.0, limit / 60)
-    verdict = Step("profile", {"device": config.device, "duration": seconds}, {"models": export})
-    return [teacher, cache, student, export, verdict]
+def _look(config: options.FitAll, data: ImageData, report: Reporter) -> dict[str, Any]:
+    """Seconds that export and verdict of the untrained student take; warns of limits that it misses already."""
+    began = time.monotonic()
+    found = measure_untrained(build(STUDENT, data), options.Profile(device=config.device), Silent())
+    missed = [check for check in found["models"][0]["checks"] if check["passed"] is False]
+    for check in missed:
+        words = f"{check['what']} {check['value']:.3g} {check['unit']}".rstrip()
+        report.warn(f"{STUDENT} misses a limit before any training: {words}, limit {check['allowed']:g}")
+    return {"seconds": round(time.monotonic() - began, 1)}
 
 
-def _judge_size(data: ImageData, report: Reporter) -> None:
+def judge_size(data: ImageData, report: Reporter) -> None:
     """Say what is too little; raises DataError when a class has not enough images to learn from."""
     targets = data.train.targets
     counts = {name: int((targets == number).sum()) for number, name in enumerate(data.classes)}
@@ -77,7 +88,7 @@ def _judge_size(data: ImageData, report: Reporter) -> None:
         report.warn(f"{data.name}: {len(data.test)} test images know an accuracy to about {error:.0%} only")
 
 
-def _result(chain: Sequence[Step], place: Place, results: dict[str, Any]) -> Result:
+def _result(chain: Sequence[Step], place: Place, results: dict[str, Any], seconds: float) -> Result:
     teacher, _, student, _, verdict = (results[each.digest] for each in chain)
     works = {each.command: place.work(each) for each in chain}
     found: dict[str, Any] = {
@@ -85,6 +96,7 @@ def _result(chain: Sequence[Step], place: Place, results: dict[str, Any]) -> Res
         "test_top1": student["test_top1"],
         "passed": verdict["passed"],
         "statement": verdict["statement"],
+        "seconds": round(seconds, 1),
         "places": {command: str(work) for command, work in works.items() if work is not None},
     }
     write_json(place.root / "fit.json", found | {"profile": verdict})

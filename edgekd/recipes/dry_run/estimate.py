@@ -11,7 +11,7 @@ from edgekd.cache.plan import Plan
 from edgekd.cache.rows import row_bytes
 from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.formats import Format, device_of
-from edgekd.config import Distill
+from edgekd.config import Distill, Profile
 from edgekd.errors import CacheError
 from edgekd.exporting.latency import measure_untrained
 from edgekd.methods.contract import Method
@@ -82,7 +82,8 @@ def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Re
     if not config.device:
         return Result(facts, tables, lines)
     # Built anew: the steps have moved its weights, and numbers near 0 may take the processor longer.
-    surveyed = measure_untrained(build_student(scene.config, scene.data, Silent()), config.device, report)
+    untrained = build_student(scene.config, scene.data, Silent())
+    surveyed = measure_untrained(untrained, Profile(device=config.device), report)
     judged = judge_untrained(surveyed, forecast.epochs * forecast.cached_epoch_seconds)
     lines += [judged["statement"], limits_line(judged)]
     return Result(facts | {"device": judged}, [*tables, limits_table(judged)], lines, broken(judged, student.spec.name))

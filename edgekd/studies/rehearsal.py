@@ -1,0 +1,67 @@
+"""How fast the trainings of a piece of work will be, from a few steps of each network on its images."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from edgekd.compute.formats import device_of
+from edgekd.config import TrainTeacher
+from edgekd.data.loader import Batches
+from edgekd.data.view_options import view_recipe
+from edgekd.images.imageset import ImageData
+from edgekd.models.build import build
+from edgekd.models.defaults import recipe_for
+from edgekd.objectives.supervised import Supervised
+from edgekd.teachers.cache_planning import CHEAP_VIEWS
+from edgekd.training.pace import MARGIN, Pace, measure_pace
+from edgekd.training.settings import settle
+
+LEAST_STEPS = 30
+"""Of a training that is worth the name."""
+STEP_START = 6.0
+"""Seconds in which a step's process starts, opens the images and writes what it has made."""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A network's pace, the epochs of its own recipe, and seconds per image of a forward pass."""
+
+    pace: Pace
+    epochs: int
+    forward: float
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step at full size."""
+        return self.pace.steps[-1]
+
+    @property
+    def least(self) -> float:
+        """Seconds of the shortest training worth the name."""
+        return MARGIN * self.pace.whole(LEAST_STEPS)
+
+    @property
+    def whole(self) -> float:
+        """Seconds of all epochs."""
+        return MARGIN * self.pace.whole(self.epochs * self.pace.steps_per_epoch)
+
+    def views_within(self, seconds: float, images: int) -> int:
+        """How many views of so many images it sees in this time as a teacher; 0: not even one."""
+        return min(CHEAP_VIEWS, math.floor(seconds / (MARGIN * self.forward * images)))
+
+
+def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
+    """Time a few steps of training `model` on `data`, with threads and number format as in `pins`."""
+    torch.manual_seed(0)
+    network = build(model, data)
+    asked = TrainTeacher(model=model, flip="off", time_limit="1s", **pins)
+    config = settle(asked, recipe_for(network.spec.name), len(data.train))
+    device = device_of(config)
+    batches = Batches(data.train, view_recipe(config), config.batch_size or 1, config.seed, None)
+    objective = Supervised(network, config.label_smoothing or 0.0).to(device)
+    first = next(batches.starting_at(0)).to(device)
+    pace = measure_pace(config, objective, first, batches, (len(data.val), len(data.test)))
+    return Rehearsed(pace, config.epochs or 1, (pace.validation or 0.0) / max(1, len(data.val)))

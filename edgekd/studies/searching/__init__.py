@@ -1,0 +1,1 @@
+"""The search for a student: its space, costs, trials, time and outcome."""
