@@ -112,16 +112,19 @@ def _explore(trials: Trials, search: _Search) -> None:
     idle = 0
     shortest = rungs_of(search.plan)[0][0] + STEP_START
     while search.clock.left() > search.reserve + shortest and idle < MOST_IDLE:
+        before = len(list(search.place.runs.iterdir()))
         with trials.next() as current:
             top1, state = _try(current, search)
             trials.tell(current, top1, state)
-        idle = 0 if top1 is not None else idle + 1
-        if top1 is not None:
-            shown = f"trial {current.trial.number}: {current.candidate.model}"
-            search.report.note(f"{shown}, validation {top1:.2%}, {STATES[state]}")
+        idle = idle + 1 if len(list(search.place.runs.iterdir())) == before else 0
+        _tell(current, top1, state, search.report)
 
 
-STATES = {TrialState.COMPLETE: "trained in all rungs", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+def _tell(current: Current, top1: float | None, state: TrialState, report: Reporter) -> None:
+    words = {TrialState.COMPLETE: "trained in all rungs", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+    if top1 is not None or state == TrialState.FAIL:
+        accuracy = "" if top1 is None else f", validation {top1:.2%}"
+        report.note(f"trial {current.trial.number}: {current.candidate.model}{accuracy}, {words[state]}")
 
 
 def _try(current: Current, search: _Search) -> tuple[float | None, TrialState]:
@@ -137,9 +140,8 @@ def _try(current: Current, search: _Search) -> tuple[float | None, TrialState]:
         if search.clock.left() < search.reserve + seconds + STEP_START:
             return top1, TrialState.PRUNED
         step = search.distilling(current.candidate, seconds, epochs)
-        outcome = carry_out(
-            list(step.with_parents()), search.place, Silent(), deadline=search.clock.deadline(search.reserve)
-        )
+        deadline = search.clock.deadline(search.reserve)
+        outcome = carry_out(list(step.with_parents()), search.place, Silent(), deadline=deadline)
         if outcome.failures:
             current.know(failure=outcome.failures[step.digest])
             return top1, TrialState.FAIL
