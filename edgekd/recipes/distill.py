@@ -91,8 +91,7 @@ def _distil(config: Distill, report: Reporter) -> Result:
         "" if config.quantize == "none" else f"-{config.quantize}"
     )
     if config.dry_run:
-        if not method.asks_teacher or "strong" in method.views:
-            raise UsageError(f"--dry-run: --method {config.method} is none of a teacher and one view", "leave it out")
+        _refuse_special(config, method, "--dry-run", "it times", "leave it out, and time a training of --steps 20")
         return dry_run(schedule_views(config), method, Run(config.runs / name), report)
     name = settle_name(config, name, report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
@@ -175,8 +174,8 @@ def _judged(taught: Taught, config: Distill, settled: Settled, report: Reporter)
 
 def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
     """A student and its peers, with a method of its own for every pair."""
-    if not method.asks_teacher or "strong" in method.views:
-        raise UsageError(f"--peers: --method {config.method} is none of a teacher and one view", "choose kd or another")
+    works = "kd, ls, dkd, dist, ttm, wttm, rld, or a method of features but scalekd"
+    _refuse_special(config, method, "--peers", "peers are shown", works)
     with everyone().in_turn():
         data = open_data(config, report)
     check_labelled(data, "distill --peers")
@@ -197,6 +196,18 @@ def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> 
     labels, ramp = _labels(settled, data), ramps_of(config.ramp).get(ALPHA)
     objective = Mutual(networks, methods, config.alpha, labels, ramp)
     return Lesson(objective, data, config, settled, _files(config))
+
+
+def _refuse_special(config: Distill, method: Method, asked: str, limit: str, hint: str) -> None:
+    """Raise UsageError where a teacher and one view of each image is all there is, and the method wants otherwise."""
+    if not method.asks_teacher:
+        raise UsageError(f"{asked}: --method {config.method} learns from no other network, only from itself", hint)
+    if "strong" in method.views:
+        raise UsageError(
+            f"{asked}: --method {config.method} wants a strong view of each image as well, and one view is all that "
+            f"{limit}",
+            hint,
+        )
 
 
 def _with_alpha(config: Distill, method: Method) -> Distill:

@@ -9,6 +9,7 @@ from edgekd.data.batch import Batch
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
 from edgekd.objectives.objective import Objective
+from edgekd.report import Reporter
 from edgekd.training.schedule import GROWTH, size_share
 from edgekd.training.settings import Settled, training_step
 
@@ -34,6 +35,22 @@ def _check_sizes(network: Network, first: float, config: Settled) -> None:
                 "leave it out, or --progressive 1",
             ) from error
     network.train(was_training)
+
+
+FEW = 16
+"""Images below which relations between them say little."""
+
+
+def tell_relations(objective: Objective, config: Settled, world: int, report: Reporter) -> None:
+    """Say how many images a relational method compares at a time, where these are not the whole batch, or few."""
+    whole = config.batch_size
+    together = whole // world // config.accumulate
+    if not objective.is_relational or (together == whole and whole >= FEW):
+        return
+    pieces = [f"--accumulate {config.accumulate}"] * (config.accumulate > 1) + [f"{world} processes"] * (world > 1)
+    why = f": {' and '.join(pieces)} divide the batch of {whole}, and nothing is gathered" if pieces else ""
+    few = f"; with fewer than {FEW} they say little" if together < FEW else ""
+    report.warn(f"the method compares images with each other, {together} at a time{why}{few}")
 
 
 def check_pieces(objective: Objective, first: Batch, config: Settled, world: int) -> None:

@@ -27,7 +27,7 @@ from edgekd.objectives.objective import Objective
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result
 from edgekd.runs import AGAIN, Run, clear, environment, file_sum
-from edgekd.training.checks import check_pieces, check_sizes
+from edgekd.training.checks import check_pieces, check_sizes, tell_relations
 from edgekd.training.claim import holding
 from edgekd.training.engine import engine_of
 from edgekd.training.keeper import Keeper
@@ -96,6 +96,8 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
         tell_classes(job.data.classes, job.data.train.targets, report, weighted)
     first = next(batches.starting_at(0)).pieces(job.config.accumulate)[0].to(device)
     check_pieces(objective, first, job.config, ranks.world)
+    if ranks.is_first and not is_begun:
+        tell_relations(objective, job.config, ranks.world, report)
 
     def settled() -> tuple[Settled, Pace]:
         formed = settle_format(job.config, objective, first, report)

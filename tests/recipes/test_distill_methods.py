@@ -73,7 +73,10 @@ def test_self_distillation_asks_for_no_teacher(cli: Any, folder: Path, quick: An
         (("--method", "mlkd", "--cache", TEACHER), f"{TEACHER}-strong: not there", "--teacher custom-student"),
         (("--method", "at", "--cache", TEACHER), "feature maps, which this teacher does not give", "--for at"),
         (("--method", "rkd", "--cache", TEACHER), "pooled, which this teacher does not give", "--for rkd"),
-        (("--method", "early-exits", "--dry-run"), "--dry-run", "leave it out"),
+        (("--method", "early-exits", "--dry-run"), "learns from no other network", "--steps 20"),
+        (("--method", "mlkd", "--dry-run"), "a strong view of each image as well", "--steps 20"),
+        (("--method", "crld", "--peers", "resnet8"), "one view is all that peers are shown", "kd, ls, dkd"),
+        (("--method", "early-exits", "--peers", "resnet8"), "learns from no other network", "kd, ls, dkd"),
         (("--method", "dkd", "--set", "beta=-1"), "--set beta=-1.0: out of range", "give 0"),
     ],
 )

@@ -1,6 +1,7 @@
 """What `distill` says of a teacher that teaches badly, before the training and at its end."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,36 @@ def test_a_teacher_no_better_than_the_student_alone_is_named(cli: Any, patterns:
     assert "is not better than tiny-cnn alone" in called.err and "(runs/alone)" in called.err
     assert "distilled, tiny-cnn is not better than alone" in called.err
     assert called.json["alone"]["run"] == "runs/alone" and called.json["alone"]["steps"] == 72
+
+
+BAD = {
+    "weak": ((("own", ("--lr", 1e-6)),), "t0"),
+    "wrong in one class": ((("swapped", ()),), "t0"),
+    "three at odds": ((("own", ("--lr", 1e-6)), ("other", ()), ("swapped", ())), "t0,t1,t2"),
+}
+"""Teachers by what they learnt from and with which options, and as they are named."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BAD)
+def test_a_student_that_bad_teachers_spoil_is_told_at_the_end(
+    cli: Any, patterns: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    patterns["swapped"] = tmp_path / "swapped"
+    shutil.copytree(patterns["own"], patterns["swapped"])
+    shutil.rmtree(patterns["swapped"] / "train" / "light")
+    shutil.copytree(patterns["swapped"] / "train" / "dark", patterns["swapped"] / "train" / "light")
+    teachers, named = BAD[kind]
+    for number, (data, options) in enumerate(teachers):
+        teach(cli, patterns[data], "--epochs", 6, *options, "--name", f"t{number}")
+    fit = ("--data", patterns["own"], "--epochs", 8, "--lr", 0.05, *FIT, "--flip", "off")
+    alone = cli("train-teacher", "--model", "tiny-cnn", "--name", "alone", *fit, "--json")
+    assert alone.code == 0 and alone.json["test_top1"] > 0.9, alone.err
+    called = cli("distill", "--teacher", named, "--live", "--student", "tiny-cnn", "--alpha", 1, *fit, "--json")
+    assert called.code == 0, called.err
+    is_spoilt = called.json["test_top1"] <= alone.json["test_top1"]
+    assert is_spoilt == ("distilled, tiny-cnn is not better than alone" in called.err)
+    assert called.json["test_top1"] < alone.json["test_top1"] and called.json["alone"]["run"] == "runs/alone"
 
 
 def test_the_table_shows_teacher_and_student_alone(cli: Any, copy: Path, folder: Path, quick: Any) -> None:
