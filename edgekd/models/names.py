@@ -9,7 +9,7 @@ from timm.models._registry import get_deprecated_models
 from torch import nn
 
 from edgekd.errors import UsageError, nearest
-from edgekd.models import families, parametric, small
+from edgekd.models import cifar, families, parametric, small
 from edgekd.reading import at_home
 
 
@@ -28,6 +28,7 @@ OWN: dict[str, OwnNet] = {
     "custom-student": OwnNet(families.custom_student, 32),
     **{f"custom-teacher-{n}": OwnNet(partial(families.custom_teacher, n), 32) for n in (4, 6, 8)},
     **{f"rescnn-{n}": OwnNet(partial(families.rescnn, n), 150) for n in (4, 6, 8, 10, 12)},
+    **{f"resnet{n}x4": OwnNet(partial(cifar.wide_resnet, n), 32) for n in (8, 32)},
 }
 
 
