@@ -108,7 +108,11 @@ def results(checkout: Path, data: Path, place: Path) -> dict[str, Any]:
     if (place / "cached.onnx").is_file():
         model = onnx.load(place / "cached.onnx")
         record = {each.key: each.value for each in model.metadata_props}
-        record |= {f"edgekd.{key}": value for key, value in json.loads(record.pop("edgekd")).items() if key != "edgekd"}
+        record |= {
+            f"edgekd.{key}": value
+            for key, value in json.loads(record.pop("edgekd")).items()
+            if key not in ("edgekd", "train_seconds")
+        }
         found["cached.onnx: metadata"] = {f"{key}={value}" for key, value in record.items()}
         found["cached.onnx: operators"] = sorted(node.op_type for node in model.graph.node)
     return found
