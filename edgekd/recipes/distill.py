@@ -37,7 +37,7 @@ from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import Taught, caches_of, make_ready
 from edgekd.teachers.quality import judge_teacher
-from edgekd.teachers.resolve import find_teacher, onnx_name
+from edgekd.teachers.resolve import Found, find_teacher, onnx_name
 from edgekd.teachers.several import teachers_named
 from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim, settle_name
@@ -81,23 +81,26 @@ def _generations(config: Distill, report: Reporter) -> Result:
         raise UsageError(
             f"--generations {config.generations}: --method {config.method} asks no teacher", "choose kd or another"
         )
-    return raise_generations(config, config.name or _made_name(config, method, report), _distil, report)
+    return raise_generations(config, config.name or _made_name(config, method, _find(config, method)), _distil, report)
 
 
 def _distil(config: Distill, report: Reporter) -> Result:
     config = _with_place_of_method(config)
     method = method_of(config)
-    name = config.name or _made_name(config, method, report) + (
+    found = _find(config, method)
+    name = config.name or _made_name(config, method, found) + (
         "" if config.quantize == "none" else f"-{config.quantize}"
     )
     if config.dry_run:
+        if config.peers:
+            raise UsageError("--dry-run: does not time --peers", "leave it out, and time a training of --steps 20")
         _refuse_special(config, method, "--dry-run", "it times", "leave it out, and time a training of --steps 20")
-        return dry_run(schedule_views(config), method, Run(config.runs / name), report)
+        return dry_run(schedule_views(config), method, Run(config.runs / name), found, report)
     name = settle_name(config, name, report)
     place = claim(config.runs, name, resume=config.resume, overwrite=config.overwrite)
     given = as_dict(config)
     if config.resume and place.is_there:
-        config = go_on(config, place, "distill")
+        config, found = go_on(config, place, "distill"), None
         if is_finished(place, report):
             return summary(place)
         method = method_of(config, place.manifest()["parents"].get("method", {}).get("sha256"))
@@ -106,7 +109,7 @@ def _distil(config: Distill, report: Reporter) -> Result:
     resolve(config.student)
     if config.student_weights is not None:
         file_sum(config.student_weights)
-    lesson = (_of_peers if config.peers else _of_teacher)(config, method, place, report)
+    lesson = _of_peers(config, method, report) if config.peers else _of_teacher(config, method, place, found, report)
     job = Job(
         "distill",
         lesson.settled,
@@ -131,10 +134,10 @@ def _with_place_of_method(config: Distill) -> Distill:
     return replace(config, method=str(at_home(config.method).resolve())) if is_own else config
 
 
-def _of_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
+def _of_teacher(config: Distill, method: Method, place: Run, found: Found | None, report: Reporter) -> Lesson:
     """A student and its teacher, cached or live."""
     _check_classes(config, method, config.data == NO_LABELS and config.teacher_weights is not None)
-    taught = make_ready(config, method, place, report)
+    taught = make_ready(config, method, place, report, found)
     data, config = taught.data, taught.config
     _check_classes(config, method, data.classes == (NO_CLASS,))
     torch.manual_seed(config.seed)
@@ -172,7 +175,7 @@ def _judged(taught: Taught, config: Distill, settled: Settled, report: Reporter)
     return {"teacher_quality": found.as_dict()}
 
 
-def _of_peers(config: Distill, method: Method, place: Run, report: Reporter) -> Lesson:
+def _of_peers(config: Distill, method: Method, report: Reporter) -> Lesson:
     """A student and its peers, with a method of its own for every pair."""
     works = "kd, ls, dkd, dist, ttm, wttm, rld, or a method of features but scalekd"
     _refuse_special(config, method, "--peers", "peers are shown", works)
@@ -230,7 +233,14 @@ def _files(config: Distill) -> dict[str, Any]:
     return found
 
 
-def _made_name(config: Distill, method: Method, report: Reporter) -> str:
+def _find(config: Distill, method: Method) -> Found | None:
+    """The one teacher to be asked; None where caches, peers, several teachers or none take its place."""
+    if config.cache or config.peers or not method.asks_teacher or teachers_named(config):
+        return None
+    return find_teacher(config)
+
+
+def _made_name(config: Distill, method: Method, found: Found | None) -> str:
     """Made of the student, the teacher's run (or file; or the method, where no teacher is asked) and the data.
 
     The data is what the teacher's name mostly says already.
@@ -247,9 +257,8 @@ def _made_name(config: Distill, method: Method, report: Reporter) -> str:
         return f"{student}-from-{_of_data(teachers, data)}"
     if named := teachers_named(config):
         return f"{student}-from-{'-'.join(slug(name) for name, _ in named)}"
-    found = find_teacher(config, report)
-    if isinstance(found, str):
-        return f"{student}-from-{_of_data(slug(found), data_name(config.data))}"
+    if found is None or isinstance(found, str):
+        return f"{student}-from-{_of_data(slug(str(found)), data_name(config.data))}"
     if isinstance(found, Path) and not Run(found.parent).is_there:
         return f"{student}-from-{onnx_name(found, data_name(config.data))}"
     run = Run(found.parent) if isinstance(found, Path) else found

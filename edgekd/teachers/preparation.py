@@ -26,7 +26,7 @@ from edgekd.models.outputs import TAIL
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
-from edgekd.teachers.resolve import find_teacher, open_for, teacher_and_data
+from edgekd.teachers.resolve import Found, find_teacher, open_for, teacher_and_data
 from edgekd.teachers.several import ask_together, teachers_named, weighed
 from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now, open_tail
 from edgekd.teachers.strong_views import (
@@ -52,8 +52,21 @@ class Taught:
     checking: float = 0.0
 
 
-def make_ready(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
-    """The teacher that `config` names, for this method.
+@dataclass(frozen=True)
+class AtHand:
+    """A teacher that can be asked, the data and options completed by it, and its cache's folder, begun or whole.
+
+    `cache` is None where there is none, or with --live.
+    """
+
+    teacher: KnownTeacher
+    data: ImageData
+    config: Distill
+    cache: Path | None
+
+
+def make_ready(config: Distill, method: Method, place: Run, report: Reporter, found: Found | None = None) -> Taught:
+    """The teacher that `config` names, for this method; `found` is what find_teacher has given already.
 
     Raises UsageError when `place`, the run to be written, is the teacher itself, CacheError when a cache does not fit.
     """
@@ -61,7 +74,7 @@ def make_ready(config: Distill, method: Method, place: Run, report: Reporter) ->
         return _alone(config, report)
     if config.cache:
         return _from_caches(config, method, place, report)
-    return _from_teacher(config, method, place, report)
+    return _from_teacher(config, method, place, report, found)
 
 
 def _alone(config: Distill, report: Reporter) -> Taught:
@@ -96,7 +109,7 @@ def caches_of(config: Distill) -> dict[Path, float]:
     return found
 
 
-def newest_cache(config: Distill, teacher: Run | Path | str) -> Path | None:
+def newest_cache(config: Distill, teacher: Found) -> Path | None:
     """The newest cache of this teacher on the data asked for, finished or not."""
     if isinstance(teacher, str):
         return None
@@ -144,16 +157,12 @@ def _from_caches(config: Distill, method: Method, place: Run, report: Reporter) 
     return replace(taught, checking=_check_shards([*caches, *_strong_of(taught.teacher)], taught.views or 1, report))
 
 
-def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter) -> Taught:
-    """The teacher asked for: live, or through its cache, which is written first where it is missing."""
-    if named := teachers_named(config):
-        for name, _ in named:
-            _refuse_itself(Path(name) if Path(name).exists() else config.runs / name, place)
-        with everyone().in_turn():
-            together, data, config, parents = ask_together(config, named, report)
-        return Taught(together, data, config, parents, None)
+def at_hand(config: Distill, method: Method, place: Run, report: Reporter, found: Found) -> AtHand:
+    """What `distill` starts from with this teacher, before its cache is written or completed.
+
+    Raises UsageError when `place`, the run to be written, is the teacher itself, CacheError when a cache does not fit.
+    """
     _check_ensemble(config, 1)
-    found = find_teacher(config, report)
     if not isinstance(found, str):
         _refuse_itself(found.path if isinstance(found, Run) else found, place)
     kept = None if config.live else newest_cache(config, found)
@@ -165,7 +174,20 @@ def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter)
     elif config.schedule == "quick" and not config.live:
         config = replace(config, views=config.views or QUICK_VIEWS)
     with everyone().in_turn():
-        teacher, data, config = teacher_and_data(config, report)
+        teacher, data, config = teacher_and_data(config, report, found)
+    return AtHand(teacher, data, config, kept)
+
+
+def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter, found: Found | None) -> Taught:
+    """The teacher asked for: live, or through its cache, which is written first where it is missing."""
+    if named := teachers_named(config):
+        for name, _ in named:
+            _refuse_itself(Path(name) if Path(name).exists() else config.runs / name, place)
+        with everyone().in_turn():
+            together, data, config, parents = ask_together(config, named, report)
+        return Taught(together, data, config, parents, None)
+    known = at_hand(config, method, place, report, find_teacher(config) if found is None else found)
+    teacher, data, config, kept = known.teacher, known.data, known.config, known.cache
     if config.live:
         network = teacher.network(config).to(device_of(config))
         Format(memory_format=teacher.layout).prepare(network)

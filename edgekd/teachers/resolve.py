@@ -26,11 +26,18 @@ SAMPLE = 8
 """Images that an ONNX file is tried on."""
 
 WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
+Found = Run | Path | str
+"""A run or an ONNX file to learn from, or the name of a model whose weights must be had from elsewhere."""
 
 
-def teacher_and_data(config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
-    """The teacher (its run is made when weights are given or fetched), the data, and the options completed by it."""
-    found = find_teacher(config, report)
+def teacher_and_data(
+    config: WithTeacher, report: Reporter, found: Found | None = None
+) -> tuple[KnownTeacher, ImageData, WithTeacher]:
+    """The teacher (its run is made when weights are given or fetched), the data, and the options completed by it.
+
+    `found`: what find_teacher has given already.
+    """
+    found = find_teacher(config) if found is None else found
     if isinstance(found, Run):
         report.note(f"teacher: {found.path}{_why(found, config)}")
         before, config = config, inherit_data(config, found)
@@ -69,8 +76,8 @@ def onnx_name(path: Path, data: str) -> str:
     return slug(path.stem) if path.stem.endswith(data) else f"{slug(path.stem)}-{data}"
 
 
-def find_teacher(config: WithTeacher, report: Reporter) -> Run | Path | str:
-    """A run or an ONNX file to learn from, or the name of a model whose weights must be had from elsewhere.
+def find_teacher(config: WithTeacher) -> Found:
+    """The teacher that the options name, or the best one there is.
 
     A name is a run first, then the most accurate run of that model on the same data. Without a name it is the most
     accurate run of train-teacher on the newest such run's data (or on --data), but none of the student's own model.

@@ -29,6 +29,7 @@ from edgekd.report import Reporter, Result, Silent
 from edgekd.runs import Run
 from edgekd.runtimes.onnx_file import read_model
 from edgekd.teachers.cache_planning import affordable_views, check_room
+from edgekd.teachers.resolve import Found
 from edgekd.teachers.source import KnownTeacher
 from edgekd.training.mirrored import tell_turned
 from edgekd.training.settings import Settled, settle, total_steps
@@ -54,14 +55,16 @@ class Measured:
     rows: int
 
 
-def dry_run(config: Distill, method: Method, place: Run, report: Reporter) -> Result:
+def dry_run(config: Distill, method: Method, place: Run, teacher: Found | None, report: Reporter) -> Result:
     """Find what `distill` would start from, time a few steps, and tell; no run and no cache is written.
+
+    `teacher` is the one found; None: the caches named.
 
     `Result.failure` is CheckFailed when the student breaks a limit of `--device` already.
     """
     if config.device:
         find_device(config.device)
-    scene = find_scene(config, method, place, report)
+    scene = find_scene(config, method, place, teacher, report)
     conditions = read_conditions()
     for words in explain(conditions, conditions):
         report.warn(words)

@@ -9,9 +9,7 @@ from edgekd.cache.folder import all_shards, missing_shards
 from edgekd.cache.listing import match, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.state import read_state, views_to_have
-from edgekd.cache.temperature import check_temperature
 from edgekd.config import Distill
-from edgekd.data.inheritance import inherit_data_options, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import settle_views, view_recipe
@@ -24,9 +22,9 @@ from edgekd.models.weights import build_for, load_weights
 from edgekd.report import Reporter
 from edgekd.runs import Run, slug
 from edgekd.teachers.cache_planning import settle_cache_views, tell_added_views
-from edgekd.teachers.preparation import caches_of, make_ready, newest_cache
+from edgekd.teachers.preparation import AtHand, at_hand, caches_of, make_ready
 from edgekd.teachers.pretrained import adopted
-from edgekd.teachers.resolve import find_teacher, teacher_and_data
+from edgekd.teachers.resolve import Found
 from edgekd.teachers.source import ONNX, KnownTeacher
 from edgekd.teachers.teacher import Teacher
 
@@ -71,18 +69,20 @@ class Scene:
         return rebuild(self.teacher.spec, self.config)
 
 
-def find_scene(config: Distill, method: Method, place: Run, report: Reporter) -> Scene:
-    """What `distill` would start from; raises what it would raise, but for a teacher that is not there yet."""
-    if config.cache:
+def find_scene(config: Distill, method: Method, place: Run, found: Found | None, report: Reporter) -> Scene:
+    """What `distill` would start from; raises what it would raise, but for a teacher that is not there yet.
+
+    `found` is the teacher; None: the caches named.
+    """
+    if found is None:
         return _of_caches(config, method, place, report)
-    found = find_teacher(config, report)
     if isinstance(found, str):
         data = open_data(config, report)
         run = adopted(found, data, config)
         if run is None:
             return _of_name(found, config, data, report)
         config, found = replace(config, teacher=str(run.path), teacher_weights=None), run
-    return _of_teacher(found, config, method, report)
+    return _of_teacher(at_hand(config, method, place, report, found), report)
 
 
 def _of_caches(config: Distill, method: Method, place: Run, report: Reporter) -> Scene:
@@ -99,20 +99,14 @@ def _of_caches(config: Distill, method: Method, place: Run, report: Reporter) ->
     return Scene(teacher, taught.data, taught.config, cache, taught.teacher)
 
 
-def _of_teacher(found: Run | Path, config: Distill, method: Method, report: Reporter) -> Scene:
+def _of_teacher(known: AtHand, report: Reporter) -> Scene:
     """The teacher's cache is completed where it is begun; with --live none is looked for."""
-    kept = None if config.live else newest_cache(config, found)
-    if kept is not None:
-        before, config = config, inherit_data_options(config, read_plan(kept).data["options"], str(kept / "plan.json"))
-        tell_limit(before, config, kept, report)
-    teacher, data, config = teacher_and_data(config, report)
-    folder = kept or config.caches / teacher.name
+    teacher, data, config = known.teacher, known.data, known.config
+    folder = known.cache or config.caches / teacher.name
     if config.live or not (folder / "plan.json").is_file():
         return Scene(teacher, data, choose_views(config, teacher.views, teacher.place, data, report))
     cache = _examine(folder, teacher, data, config, report)
     tell_other_views(folder, cache.plan.views, Path(cache.plan.teacher["place"]), report)
-    if method.temperature is not None:
-        check_temperature(folder, cache.plan, method.temperature)
     return Scene(teacher, data, settle_views(config, cache.plan.views), cache)
 
 
