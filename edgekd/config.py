@@ -4,6 +4,7 @@ Groups (Data, Fit, ...) are shared by inheritance, so a command's options are fl
 whole config to whatever takes one of its groups.
 """
 
+import math
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -335,6 +336,18 @@ def share_of(shard: str | None) -> tuple[int, int]:
     if not (is_whole and 1 <= int(number) <= int(count)):
         raise UsageError(f"--shard {shard}: not a share", "give I/N with I from 1 to N, for example 2/4")
     return int(number) - 1, int(count)
+
+
+def weighed(text: str, option: str) -> tuple[str, float]:
+    """`best=0.5` as ("best", 0.5), `best` as ("best", 1); raises UsageError for a weight that is none."""
+    name, _, weight = text.rpartition("=") if "=" in text else (text, "", "1")
+    try:
+        found = float(weight)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise UsageError(f"--{option} {text}: its weight is no number above 0", "give NAME or NAME=WEIGHT, as best=0.5")
+    return name, found
 
 
 @dataclass(frozen=True)

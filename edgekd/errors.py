@@ -86,4 +86,4 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> str:
     close = get_close_matches(name, known, n=most, cutoff=0.5)
     if close:
         return "nearest: " + ", ".join(close)
-    return "known: " + (", ".join(known[:20]) + (", ..." if len(known) > 20 else "") if known else "none")
+    return f"known: {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}" if known else "there are none yet"

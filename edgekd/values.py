@@ -17,6 +17,7 @@ from edgekd.errors import EdgekdError, nearest
 LARGEST = 2**63 - 1
 """Whole numbers beyond 64 bits overflow in numpy and torch."""
 _LONGEST = 60
+_TRUTHS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,26 @@ def convert(value: Any, hint: Any, place: str = "") -> Any:  # noqa: ANN401
     if typing.is_typeddict(hint):
         return _table(value, hint, place)
     return record(hint, value, place) if is_dataclass(hint) else _plain(value, hint, place)
+
+
+def from_text(text: str, hint: Any, place: str = "") -> Any:  # noqa: ANN401
+    """What a text of the command line says, converted as its annotation says; raises Unfit as `convert`."""
+    if typing.get_origin(hint) is Annotated:
+        inner, *more = typing.get_args(hint)
+        return convert(from_text(text, inner, place), Annotated[inner, *more], place)
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(each for each in typing.get_args(hint) if each is not types.NoneType)
+    return convert(_meant(text, hint), hint, place)
+
+
+def _meant(text: str, kind: Any) -> Any:  # noqa: ANN401
+    """A number or a truth as such; anything else stays a text."""
+    if kind is bool:
+        return _TRUTHS.get(text.lower(), text)
+    try:
+        return kind(text) if kind in (int, float) else text
+    except ValueError:
+        return text
 
 
 def record(kind: Any, table: Any, place: str = "") -> Any:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """Values from elsewhere against annotations: what fits is converted, the first thing that does not is named."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import pytest
 
 from edgekd.errors import ConfigError
-from edgekd.values import Count, Limits, Positive, Share, Unfit, check, convert
+from edgekd.values import Count, Limits, Positive, Share, Unfit, check, convert, from_text
 
 
 class Entry(TypedDict):
@@ -96,3 +97,27 @@ def test_a_long_value_is_cut() -> None:
     with pytest.raises(Unfit) as caught:
         convert("x" * 9999, float, "it")
     assert len(caught.value.problem) < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "value"),
+    [("3", int, 3), ("1e-3", float, 0.001), ("Off", bool, False), ("stage1", str, "stage1"), ("2", int | None, 2)],
+)
+def test_a_text_is_what_its_annotation_says(text: str, hint: object, value: object) -> None:
+    found = from_text(text, hint)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "words"),
+    [
+        ("nan", float, "--set a is nan, not a number"),
+        ("9" * 5000, int, "not a whole number"),
+        ("3", Literal["x", "y"], "--set a is '3', not one of x, y"),
+        ("maybe", bool, "--set a is 'maybe', not true or false"),
+        ("0", Annotated[int, Limits(1)], "--set a is 0, not a number at least 1"),
+    ],
+)
+def test_a_text_that_says_something_else_is_unfit(text: str, hint: object, words: str) -> None:
+    with pytest.raises(Unfit, match=re.escape(words)):
+        from_text(text, hint, "--set a")

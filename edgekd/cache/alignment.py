@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekd.cache.listing import Match, Part, check_partners, match, read_parts, write_part
+from edgekd.cache.listing import Match, check_partners, match, write_part
+from edgekd.cache.parts import Part, read_parts
 from edgekd.cache.plan import Plan
 from edgekd.cache.store import LogitCache
 from edgekd.config import Views

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, TypedDict
 
 from edgekd.cache.leftovers import sweep
-from edgekd.cache.listing import Part, read_parts
+from edgekd.cache.parts import Part, read_parts
 from edgekd.cache.plan import FORMAT, MEND, Plan
 from edgekd.config import MOST_VIEWS, Caches
 from edgekd.errors import CacheError, UsageError, nearest

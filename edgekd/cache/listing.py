@@ -1,6 +1,5 @@
 """Which images a cache has rows for: parts, each a list of (path, content hash); images added later are a new part."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,26 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.cache.parts import AGAIN, Part, part_path
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
-from edgekd.reading import read_bytes, read_text
+from edgekd.reading import read_bytes
 from edgekd.runs import write_once
 from edgekd.values import check
-
-AGAIN = "make the cache again"
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows `[start, stop)` of a cache; `digest` is the SHA-256 of their list.
-
-    `partners` is the digest of who is mixed with whom (empty where views are not mixed); it is part of `digest`.
-    """
-
-    start: int
-    stop: int
-    digest: str
-    partners: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,11 +22,6 @@ class Match:
 
     ids: NDArray[np.int64]
     new: NDArray[np.int64]
-
-
-def part_path(folder: Path, number: int) -> Path:
-    """Where the list of a part lies."""
-    return folder / "parts" / f"{number:05d}.jsonl"
 
 
 def write_part(folder: Path, number: int, listing: Listing, rows: Sequence[int], partners: str = "") -> None:
@@ -53,19 +33,6 @@ def write_part(folder: Path, number: int, listing: Listing, rows: Sequence[int],
         write_once(part_path(folder, number).with_suffix(".partners"), partners)
     lines = [json.dumps([listing.paths[row], listing.hashes[row]]) for row in rows]
     write_once(part_path(folder, number), "\n".join(lines) + "\n")
-
-
-def read_parts(folder: Path) -> list[Part]:
-    """The parts there are, in order."""
-    found: list[Part] = []
-    while (path := part_path(folder, len(found))).is_file():
-        content = read_bytes(path, CacheError, AGAIN)
-        mixed = path.with_suffix(".partners")
-        partners = read_text(mixed, CacheError, AGAIN) if mixed.is_file() else ""
-        start = found[-1].stop if found else 0
-        digest = hashlib.sha256(content + partners.encode()).hexdigest()
-        found.append(Part(start, start + content.count(b"\n"), digest, partners))
-    return found
 
 
 def read_listing(folder: Path, parts: Sequence[Part]) -> Listing:

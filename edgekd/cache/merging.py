@@ -7,7 +7,8 @@ from typing import Any
 
 from edgekd.cache.fit import plan_differences
 from edgekd.cache.folder import Shard, find_cache, seal
-from edgekd.cache.listing import part_path, read_listing, read_parts
+from edgekd.cache.listing import read_listing
+from edgekd.cache.parts import part_path, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.cache.state import State, read_state, views_asked

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Annotated, Any, TypedDict
 
 from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest
-from edgekd.cache.listing import Part, read_parts
+from edgekd.cache.parts import Part, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.config import MOST_VIEWS
 from edgekd.errors import CacheError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgekd.cache.columns import decode
 from edgekd.cache.folder import Shard, read_manifest, shards_of
-from edgekd.cache.listing import Part, read_parts
+from edgekd.cache.parts import Part, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.errors import CacheError

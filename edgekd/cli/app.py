@@ -75,6 +75,10 @@ def _root(
     """Options of edgekd itself."""
 
 
+def _check_beforehand(chosen: Options) -> None:
+    importlib.import_module("edgekd.cli.beforehand").check_beforehand(chosen)
+
+
 class _Finished(Exception):  # noqa: N818 - not an error: carries the exit code out of Typer
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -91,6 +95,7 @@ def _carry_out(name: str, given: options.Given) -> None:
         if place().world > 1 and (name not in SCALING or getattr(chosen, "dry_run", False)):
             what = f"{name} --dry-run" if name in SCALING else name
             raise UsageError(f"edgekd {what}: runs in one process", "start it without torchrun")
+        _check_beforehand(chosen)
         result = _load(row.recipe(chosen)).run(chosen, console if place().is_first else Silent())
         if place().is_first:
             with _reader_may_go():

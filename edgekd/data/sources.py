@@ -5,7 +5,8 @@ from edgekd.data.torchvision_sets import open_set
 from edgekd.errors import DataError
 from edgekd.images.assembly import assemble
 from edgekd.images.imageset import ImageData
-from edgekd.images.sources import NAMED, open_images
+from edgekd.images.named import NAMED
+from edgekd.images.sources import open_images
 from edgekd.report import Reporter
 
 

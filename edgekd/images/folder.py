@@ -9,12 +9,12 @@ from typing import NamedTuple, NoReturn
 
 from edgekd.errors import DataError
 from edgekd.images.canvas import SUFFIXES
+from edgekd.images.named import LAYOUT
 from edgekd.images.names import LITTER, is_made_by_program, normalise, suffix_of
 from edgekd.images.splits import SPLITS, look_like_splits, split_of
 
 UNLABELLED_FOLDER = "_unlabelled"
 NOT_REGULAR = "pipes or devices"
-_LAYOUT = "wanted: FOLDER/train/CLASS/*.jpg and the same under test/ or val/ (or class folders alone)"
 
 
 class File(NamedTuple):
@@ -64,9 +64,9 @@ def find_splits(root: Path, needs_train: bool = True) -> dict[str, Path]:
     if splits and not needs_train and not all(_has_files(path) for path in splits.values()):
         return {split: splits[split] for split in SPLITS if split in splits}
     if splits and "train" not in splits and not all(_has_files(path) for path in splits.values()):
-        raise DataError(f"{root}: has {' and '.join(path.name for path in splits.values())} but no train", _LAYOUT)
+        raise DataError(f"{root}: has {' and '.join(path.name for path in splits.values())} but no train", LAYOUT)
     if not folders:
-        raise DataError(f"{root}: no images in class folders there", _LAYOUT)
+        raise DataError(f"{root}: no images in class folders there", LAYOUT)
     return {"train": root}
 
 
@@ -95,7 +95,7 @@ def read_tree(root: Path, needs_images: bool = True) -> Tree:
     """
     folders = [path for path in visible_folders(root) if path.name != UNLABELLED_FOLDER]
     if not folders:
-        raise DataError(f"{root}: no class folders there", _LAYOUT)
+        raise DataError(f"{root}: no class folders there", LAYOUT)
     _refuse_splits(root, folders)
     passed: Counter[str] = Counter()
     found: dict[str, list[File]] = {}
@@ -125,7 +125,7 @@ def _refuse_splits(root: Path, folders: list[Path]) -> None:
     if suspects:
         raise DataError(
             f"{root}: {' and '.join(map(normalise, suspects))} look like splits, not classes",
-            f"call them train, val and test and give the folder they lie in; {_LAYOUT}",
+            f"call them train, val and test and give the folder they lie in; {LAYOUT}",
         )
 
 
@@ -218,7 +218,7 @@ def _refuse(error: OSError) -> NoReturn:
         NotADirectoryError: "a file, not a folder",
         PermissionError: "no permission to read it",
     }.get(type(error), error.strerror or str(error))
-    raise DataError(f"{error.filename}: {reason}", _LAYOUT) from error
+    raise DataError(f"{error.filename}: {reason}", LAYOUT) from error
 
 
 def _by_name(files: list[File]) -> tuple[File, ...]:

@@ -11,8 +11,6 @@ from edgekd.images.partners import Roster
 
 UNLABELLED = -1
 """The target of an image without a label."""
-NO_LABELS = "none"
-"""The `--data` of images that are all without labels: those of --unlabelled."""
 
 
 class Pixels(Protocol):

@@ -1,21 +1,18 @@
 """`--data` without torch: the embedded shapes and folders of images."""
 
-import os
 from pathlib import Path
 
 from edgekd.config import Data
-from edgekd.errors import DataError, nearest
 from edgekd.images.assembly import assemble
 from edgekd.images.folder import find_splits, ignored_beside, read_tree, visible_folders
-from edgekd.images.imageset import NO_LABELS, ImageData
+from edgekd.images.imageset import ImageData
+from edgekd.images.named import NO_LABELS, check_data
 from edgekd.images.names import normalise
 from edgekd.images.shapes import open_shapes
 from edgekd.images.trees import open_trees, open_unlabelled, with_unlabelled
 from edgekd.reading import at_home
 from edgekd.report import Reporter
 
-NAMED = ("shapes", "cifar10", "cifar100", "fashion-mnist", "food101", "imagenet")
-"""Names of `--data` that win over a folder of the same name; `./cifar10` is the folder."""
 NO_CLASS = "unlabelled"
 """The one class of a network that is trained without labels; its classifier is not trained."""
 
@@ -32,15 +29,8 @@ def open_images(config: Data, report: Reporter, classes: tuple[str, ...] | None 
         return assemble(open_unlabelled(config, report, classes or (NO_CLASS,)), config)
     if name == "shapes":
         return assemble(with_unlabelled(open_shapes(config, report), config, report), config)
-    if not is_folder(name):
-        raise DataError(f"--data {name}: no such data set or folder", nearest(name, NAMED))
+    check_data(name)
     return _open_folder(at_home(name).resolve(), config, report, classes)
-
-
-def is_folder(name: str) -> bool:
-    """Whether a `--data` that is no known name means a place on disk."""
-    separators = {os.sep, os.altsep or os.sep}
-    return any(each in name for each in separators) or Path(name).exists()
 
 
 def _open_folder(root: Path, config: Data, report: Reporter, classes: tuple[str, ...] | None) -> ImageData:

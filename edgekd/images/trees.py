@@ -17,7 +17,7 @@ from edgekd.images.decoder import Examined, Form
 from edgekd.images.files import Opened, open_files
 from edgekd.images.folder import File, Tree, count_words, list_unlabelled
 from edgekd.images.form import choose_form
-from edgekd.images.imageset import NO_LABELS
+from edgekd.images.named import NO_LABELS
 from edgekd.images.names import normalise
 from edgekd.images.partition import hold_out, limit
 from edgekd.reading import at_home

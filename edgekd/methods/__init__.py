@@ -1,7 +1,10 @@
 """The table of distillation methods. The file of the same name, with _ for -, holds the method."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from edgekd.errors import UsageError, nearest
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,17 @@ METHODS = {
         ("logits", "pooled", "maps"),
     ),
 }
+
+
+def is_own_method(name: str) -> bool:
+    """Whether the name is a Python file of the user's."""
+    return name.endswith(".py")
+
+
+def check_method(name: str, option: str = "--method") -> None:
+    """Raise UsageError with the nearest names for a method, or a file of one, that is not there."""
+    if is_own_method(name):
+        if not Path(name).is_file():
+            raise UsageError(f"{option} {name}: no such file", "give a method's name or a Python file, ./mine.py")
+    elif name not in METHODS:
+        raise UsageError(f"{option} {name}: no such method", f"{nearest(name, METHODS)}; ./mine.py is a file of yours")

@@ -9,18 +9,13 @@ from types import ModuleType
 from typing import Any
 
 from edgekd.config import Code
-from edgekd.declaration import choices_of, plain_type
 from edgekd.errors import CheckpointError, UsageError, nearest
-from edgekd.methods import METHODS
+from edgekd.methods import check_method, is_own_method
 from edgekd.methods.contract import Method, Side, lacking
 from edgekd.models.outputs import FEATURES, HEADS, LOGITS, POOLED, PREFIX, TAIL, TOPK_LOGITS
 from edgekd.models.ownfile import load_own, own_sum
 from edgekd.models.taps import column_of
-
-
-def is_own_method(name: str) -> bool:
-    """Whether the name is a Python file of the user's."""
-    return name.endswith(".py")
+from edgekd.values import Unfit, from_text
 
 
 def load_method(
@@ -37,15 +32,19 @@ def load_method(
     Raises UsageError for an unknown method or setting, with the nearest names, CheckpointError for a file that is not
     as it should be.
     """
+    check_method(name)
     module = _own_module(Path(name), recorded, code or Code()) if is_own_method(name) else _module(name)
     known = {each.name for each in fields(module.Options)}
     chosen = {key: value for key, value in defaults.items() if key in known and value is not None}
-    hints = typing.get_type_hints(module.Options)
+    hints = typing.get_type_hints(module.Options, include_extras=True)
     for setting in settings:
         key, _, text = setting.partition("=")
         if key not in known:
             raise UsageError(f"--set {setting}: method {name} has no setting {key!r}", nearest(key, known))
-        chosen[key] = _parsed(text, hints[key], setting)
+        try:
+            chosen[key] = from_text(text, hints[key], f"--set {key}")
+        except Unfit as unfit:
+            raise UsageError(unfit.problem, unfit.hint) from unfit
     method: Method = module.create(module.Options(**chosen))
     return method
 
@@ -56,40 +55,16 @@ def method_sum(name: str) -> str | None:
 
 
 def _module(name: str) -> Any:  # noqa: ANN401
-    if name not in METHODS:
-        raise UsageError(f"--method {name}: no such method", f"{nearest(name, METHODS)}; ./mine.py is a file of yours")
     return importlib.import_module("edgekd.methods." + name.replace("-", "_"))
 
 
 def _own_module(path: Path, recorded: str | None, code: Code) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"--method {path}: no such file", "give a method's name or a Python file, ./mine.py")
     path = path.resolve()
     module = load_own(path, own_sum(str(path)) if code.is_named(path) else recorded, code)
     for part, what in (("Options", "a dataclass of its settings"), ("create", "create(options) gives the method")):
         if not callable(getattr(module, part, None)):
             raise CheckpointError(f"{path}: has no {part} ({what})", "edgekd/methods/kd.py is an example")
     return module
-
-
-def _parsed(text: str, hint: Any, setting: str) -> Any:  # noqa: ANN401
-    kind = plain_type(hint)
-    choices = choices_of(kind)
-    if choices:
-        if text not in choices:
-            raise UsageError(f"--set {setting}: no such choice", f"one of: {', '.join(choices)}")
-        return text
-    try:
-        return _truth(text) if kind is bool else kind(text)
-    except ValueError as error:
-        raise UsageError(f"--set {setting}: not {kind.__name__}", f"give a value of type {kind.__name__}") from error
-
-
-def _truth(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in known:
-        raise ValueError(text)
-    return known[text.lower()]
 
 
 def join(name: str, method: Method, student: Side, teacher: Side) -> None:

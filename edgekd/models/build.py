@@ -11,7 +11,8 @@ from edgekd.config import Code
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.models import timm_nets
-from edgekd.models.names import is_file, own_net, resolve
+from edgekd.models.known import is_file
+from edgekd.models.names import own_net, resolve
 from edgekd.models.network import Images, Network, Spec
 from edgekd.models.ownfile import build_own, own_sum
 from edgekd.models.transforms import apply_transform

@@ -9,9 +9,10 @@ from edgekd.errors import EdgekdError, UsageError, nearest
 from edgekd.models import timm_nets
 from edgekd.models.build import plan
 from edgekd.models.cost import measure
-from edgekd.models.names import OWN, SHORT, USUAL, is_former, own_net, resolve, short_names
+from edgekd.models.known import SHORT
+from edgekd.models.names import OWN, USUAL, is_former, own_net, resolve, short_names
 from edgekd.models.network import Spec
-from edgekd.models.parametric import FORMS
+from edgekd.models.shape_names import FORMS
 from edgekd.models.usual import Row
 
 FAMILIES = tuple(f"{family}-w" for family in FORMS)

@@ -8,8 +8,9 @@ import timm
 from timm.models._registry import get_deprecated_models
 from torch import nn
 
-from edgekd.errors import UsageError, nearest
 from edgekd.models import cifar, families, parametric, small
+from edgekd.models.known import SHORT, is_file, no_such_model, without_hub
+from edgekd.models.shape_names import shape_of
 from edgekd.reading import at_home
 
 
@@ -37,33 +38,9 @@ def own_net(name: str) -> OwnNet | None:
 
     Raises UsageError for a name of a family that is not whole or out of bounds.
     """
-    shape = parametric.shape_of(name)
+    shape = shape_of(name)
     return OWN.get(name) if shape is None else OwnNet(parametric.maker_of(shape), 32)
 
-
-HUB = ("hf-hub:", "hf_hub:")
-"""What timm writes before the name of a model at Hugging Face."""
-
-SHORT: dict[str, str] = {
-    "vit_tiny": "vit_tiny_patch16_224",
-    "vit_small": "vit_small_patch16_224",
-    "vit_base": "vit_base_patch16_224",
-    "vit_large": "vit_large_patch16_224",
-    "deit_tiny": "deit_tiny_patch16_224",
-    "deit_small": "deit_small_patch16_224",
-    "deit_base": "deit_base_patch16_224",
-    "swin_tiny": "swin_tiny_patch4_window7_224",
-    "swin_small": "swin_small_patch4_window7_224",
-    "swin_base": "swin_base_patch4_window7_224",
-    "mixer_small": "mixer_s16_224",
-    "mixer_base": "mixer_b16_224",
-    "mobilenetv1": "mobilenetv1_100",
-    "mobilenetv2": "mobilenetv2_100",
-    "mobilenetv3_small": "mobilenetv3_small_100",
-    "mobilenetv3_large": "mobilenetv3_large_100",
-    "mobilenetv4_small": "mobilenetv4_conv_small",
-}
-"""Short names: each also works with what timm appends to a name after a dot, the pretrained tag."""
 
 USUAL: tuple[str, ...] = (
     *OWN,
@@ -90,22 +67,10 @@ def resolve(name: str) -> str:
         return f"{at_home(path).resolve()}:{function}"
     if own_net(name) is not None:
         return name
-    found = _at_timm(_without_hub(name))
+    found = _at_timm(without_hub(name))
     if found is not None:
         return found
-    if ".py" in name:
-        raise UsageError(f"{name}: a network file needs its function's name", "for example ./net.py:build")
-    if name.startswith(HUB):
-        hint = "of the hub only timm/NAME is known; give another one's weights as a file (--teacher-weights, --weights)"
-        raise UsageError(f"{name}: not one of timm's models", hint)
-    known = [*OWN, *SHORT, *timm.list_models()]
-    raise UsageError(f"{name}: no such model", f"{nearest(_without_hub(name), known)}; `edgekd models '*'` lists all")
-
-
-def _without_hub(name: str) -> str:
-    """The model's name out of `timm/NAME` and `hf-hub:timm/NAME`, as the hub and timm write it."""
-    bare = next((name.removeprefix(each) for each in HUB if name.startswith(each)), name)
-    return bare.removeprefix("timm/") if bare.startswith("timm/") else name
+    raise no_such_model(name)
 
 
 def _at_timm(name: str) -> str | None:
@@ -127,11 +92,6 @@ def _at_timm(name: str) -> str | None:
 def is_former(name: str) -> bool:
     """Whether timm knows a model by this name only as a former one."""
     return name in get_deprecated_models()
-
-
-def is_file(name: str) -> bool:
-    """Whether the name means a function in the user's own file: `./net.py:build`."""
-    return ".py:" in name
 
 
 def short_names(name: str) -> tuple[str, ...]:

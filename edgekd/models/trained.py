@@ -1,18 +1,13 @@
 """Networks of finished runs, and the student and peers a command asks for."""
 
-from pathlib import Path
-
 from edgekd import config as options
 from edgekd.config import Distill
-from edgekd.errors import CheckpointError
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import build, rebuild
 from edgekd.models.network import Network, Spec
 from edgekd.models.weights import apply_weights, build_for, load_weights, restore_weights
 from edgekd.report import Reporter
-from edgekd.runs import Run, find, newest, slug
-
-TAUGHT = ("distill", "finetune")
+from edgekd.runs import Run, slug
 
 
 def load_network(run: Run, code: options.Code | None = None) -> Network:
@@ -24,19 +19,6 @@ def load_network(run: Run, code: options.Code | None = None) -> Network:
     network = rebuild(Spec.from_dict(run.manifest()["model"]), code)
     restore_weights(network, run.weights)
     return network
-
-
-def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT) -> Run:
-    """The run named, else the newest that one of `commands` made, else the newest run of any kind."""
-    if name is not None:
-        run = find(runs, name)
-        if run.manifest().get("status") != "finished":
-            raise CheckpointError(f"{run.path}: not finished", "finish it with --resume first")
-        return run
-    found = newest(runs, lambda manifest: manifest["command"] in commands) or newest(runs, lambda manifest: True)
-    if found is None:
-        raise CheckpointError(f"{runs}: no finished run there", "edgekd distill makes one; or name a run")
-    return found
 
 
 def build_student(config: Distill, data: ImageData, report: Reporter) -> Network:

@@ -15,11 +15,13 @@ from edgekd.data.view_choice import choose_views
 from edgekd.data.view_options import schedule_views, view_recipe
 from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
-from edgekd.images.imageset import NO_LABELS, ImageData
+from edgekd.images.imageset import ImageData
+from edgekd.images.named import NO_LABELS
 from edgekd.images.sources import NO_CLASS
+from edgekd.methods import is_own_method
 from edgekd.methods.contract import Method
 from edgekd.methods.labels import LabelLoss
-from edgekd.methods.loading import is_own_method, join, method_sum
+from edgekd.methods.loading import join, method_sum
 from edgekd.methods.ramps import ALPHA, ramps_of
 from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for

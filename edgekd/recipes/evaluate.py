@@ -6,7 +6,8 @@ from edgekd.config import Evaluate
 from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
 from edgekd.declaration import fill_defaults
-from edgekd.models.trained import load_network, student_run
+from edgekd.models.finished import student_run
+from edgekd.models.trained import load_network
 from edgekd.report import Reporter, Result
 from edgekd.runs import same_data
 from edgekd.runtimes import evaluation as evaluate_onnx

@@ -23,9 +23,10 @@ from edgekd.exporting.script import script_of, text_for
 from edgekd.exporting.variants import Source, write_raw, write_variants
 from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
+from edgekd.models.finished import student_run
 from edgekd.models.network import Network
 from edgekd.models.onnx_network import open_onnx, rebuild_onnx
-from edgekd.models.trained import load_network, student_run
+from edgekd.models.trained import load_network
 from edgekd.profiling.model_files import sample_of
 from edgekd.quantization.placement import float_twin
 from edgekd.reading import at_home

@@ -13,8 +13,9 @@ from edgekd.declaration import as_dict
 from edgekd.errors import UsageError
 from edgekd.models.build import layer_groups, swap_head
 from edgekd.models.defaults import recipe_for
+from edgekd.models.finished import student_run
 from edgekd.models.network import Network
-from edgekd.models.trained import load_network, student_run
+from edgekd.models.trained import load_network
 from edgekd.objectives.supervised import Supervised
 from edgekd.report import Reporter, Result
 from edgekd.runs import data_name

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from edgekd.config import Predict
 from edgekd.images.decoder import form_of
-from edgekd.models.trained import load_network, student_run
+from edgekd.models.finished import student_run
+from edgekd.models.trained import load_network
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter, Result
 from edgekd.runtimes.prediction import Predictor, predict

@@ -14,7 +14,8 @@ from edgekd.cache.columns import encode
 from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest, seal
 from edgekd.cache.guard import guarding
-from edgekd.cache.listing import Part, match, read_parts
+from edgekd.cache.listing import match
+from edgekd.cache.parts import Part, read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.shards import write_shard
 from edgekd.cache.state import read_state, views_asked, views_to_have

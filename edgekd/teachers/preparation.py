@@ -14,20 +14,21 @@ from edgekd.cache.store import LogitCache, open_cache
 from edgekd.cache.temperature import check_temperature
 from edgekd.compute.distributed import everyone
 from edgekd.compute.formats import Format, device_of
-from edgekd.config import CacheLogits, Distill
+from edgekd.config import CacheLogits, Distill, weighed
 from edgekd.data.inheritance import inherit_data_options, tell_limit
 from edgekd.data.sources import open_data
 from edgekd.data.view_choice import choose_views, tell_other_views
 from edgekd.data.view_options import QUICK_VIEWS, settle_views, view_recipe
 from edgekd.errors import CacheError, UsageError
-from edgekd.images.imageset import NO_LABELS, ImageData, describe_data
+from edgekd.images.imageset import ImageData, describe_data
+from edgekd.images.named import NO_LABELS
 from edgekd.methods.contract import Method
 from edgekd.models.outputs import TAIL
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import Found, find_teacher, open_for, teacher_and_data
-from edgekd.teachers.several import ask_together, teachers_named, weighed
+from edgekd.teachers.several import ask_together, teachers_named
 from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now, open_tail
 from edgekd.teachers.strong_views import (
     check_alike,

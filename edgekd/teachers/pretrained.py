@@ -18,7 +18,8 @@ from edgekd.errors import MissingDependency
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.build import build, head_of, pooled_features
 from edgekd.models.cost import macs, parameters
-from edgekd.models.names import is_file, own_net, resolve
+from edgekd.models.known import is_file
+from edgekd.models.names import own_net, resolve
 from edgekd.models.network import Network
 from edgekd.models.weights import apply_body, apply_weights, build_for, classes_in, load_weights, save_weights
 from edgekd.report import Reporter

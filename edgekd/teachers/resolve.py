@@ -10,18 +10,18 @@ import torch
 from edgekd import config as options
 from edgekd.data.inheritance import inherit_data, tell_limit
 from edgekd.data.sources import open_data
-from edgekd.errors import CheckpointError, UsageError, nearest
-from edgekd.images.imageset import NO_LABELS, ImageData
-from edgekd.models.names import is_file, resolve
+from edgekd.errors import CheckpointError, UsageError
+from edgekd.images.imageset import ImageData
+from edgekd.images.named import NO_LABELS
+from edgekd.models.finished import TAUGHT, TEACHING, is_run, no_teacher, teacher_place
+from edgekd.models.known import is_file
+from edgekd.models.names import resolve
 from edgekd.models.onnx_network import open_onnx
-from edgekd.models.trained import TAUGHT, student_run
-from edgekd.reading import at_home
 from edgekd.report import Reporter
 from edgekd.runs import Run, everything, same_data, slug
 from edgekd.teachers.pretrained import adopt
-from edgekd.teachers.source import ONNX, KnownTeacher, answers_sum, from_run
+from edgekd.teachers.source import KnownTeacher, answers_sum, from_run
 
-TEACHING = ("train-teacher", "adopt")
 SAMPLE = 8
 """Images that an ONNX file is tried on."""
 
@@ -86,26 +86,11 @@ def find_teacher(config: WithTeacher) -> Found:
         if config.teacher_weights is not None:
             raise UsageError("--teacher-weights: without --teacher", "name the model these weights were trained as")
         return _best_teacher(config, None)
-    if config.teacher.endswith(ONNX):
-        return _onnx_file(config)
-    if config.teacher_weights is not None:
-        return config.teacher
-    if is_run(config.teacher, config.runs):
-        return student_run(config.teacher, config.runs)
-    if Path(config.teacher).is_dir():
-        raise CheckpointError(f"{config.teacher}: not a run folder (it has no manifest.json)", "give a finished run")
+    place = teacher_place(config.teacher, config, config.runs)
+    if place is not None or config.teacher_weights is not None:
+        return place or config.teacher
     wanted = resolve(config.teacher)
     return _best_teacher(config, wanted) if _teachers(config, wanted) else config.teacher
-
-
-def _onnx_file(config: options.Teacher) -> Path:
-    path = at_home(str(config.teacher))
-    if config.teacher_weights is not None:
-        raise UsageError(f"--teacher-weights: {path} has its own weights", "leave --teacher-weights out")
-    if not path.is_file():
-        there = [each.name for each in path.absolute().parent.glob(f"*{ONNX}")]
-        raise CheckpointError(f"--teacher {path}: no such file", f"{nearest(path.name, there)} (ONNX files there)")
-    return path
 
 
 def _teachers(config: WithTeacher, model: str | None) -> list[tuple[Run, dict[str, Any]]]:
@@ -147,9 +132,7 @@ def _best_teacher(config: WithTeacher, model: str | None) -> Run:
             f"{config.runs}: no finished teacher there but {own[-1].path.name}, which is the student's own model",
             f"edgekd train-teacher makes another; --teacher {own[-1].path.name} takes it nonetheless",
         )
-    raise CheckpointError(
-        f"{config.runs}: no finished teacher there", "edgekd train-teacher makes one; --teacher NAME fetches one"
-    )
+    raise no_teacher(config.runs)
 
 
 def _is_own(run: Run, config: WithTeacher) -> bool:
@@ -166,11 +149,6 @@ def _why(taken: Run, config: WithTeacher) -> str:
         return ""
     top1 = found[0][1]["result"]["val_top1"] or 0
     return f", the most accurate by validation ({top1:.2%}) of {len(found)} on this data; --teacher RUN takes another"
-
-
-def is_run(name: str, runs: Path) -> bool:
-    """Whether a name means a run: its folder, or one in `runs`."""
-    return any((folder / "manifest.json").is_file() for folder in (Path(name), runs / name))
 
 
 def check_classes(run: Run, data: ImageData) -> None:

@@ -1,31 +1,19 @@
 """Several teachers as one: how they are named and weighed, and how they are asked live."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgekd.compute.formats import Format, device_of
-from edgekd.config import Distill
+from edgekd.config import Distill, weighed
 from edgekd.data.view_choice import choose_views
 from edgekd.errors import UsageError
 from edgekd.images.imageset import ImageData
+from edgekd.models.finished import is_run
 from edgekd.report import Reporter
-from edgekd.teachers.resolve import is_run, teacher_and_data
+from edgekd.teachers.resolve import teacher_and_data
 from edgekd.teachers.teacher import Ensemble, Live
 from edgekd.teachers.wanted import samples_in
-
-
-def weighed(text: str, option: str) -> tuple[str, float]:
-    """`best=0.5` as ("best", 0.5), `best` as ("best", 1); raises UsageError for a weight that is none."""
-    name, _, weight = text.rpartition("=") if "=" in text else (text, "", "1")
-    try:
-        found = float(weight)
-    except ValueError:
-        found = math.nan
-    if not 0 < found < math.inf:
-        raise UsageError(f"--{option} {text}: its weight is no number above 0", "give NAME or NAME=WEIGHT, as best=0.5")
-    return name, found
 
 
 def teachers_named(config: Distill) -> list[tuple[str, float]]:

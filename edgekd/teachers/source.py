@@ -12,7 +12,7 @@ from edgekd.config import CacheLogits, Code
 from edgekd.data.view_choice import views_of
 from edgekd.errors import CacheError, UsageError
 from edgekd.models.build import rebuild
-from edgekd.models.names import is_file
+from edgekd.models.known import is_file
 from edgekd.models.network import Network, Spec
 from edgekd.models.onnx_network import rebuild_onnx
 from edgekd.models.tails import Tail, tail_of

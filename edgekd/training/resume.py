@@ -7,7 +7,8 @@ from edgekd.config import NETWORKS, Code, Distill, Finetune, Shell, TrainTeacher
 from edgekd.config import Run as RunOptions
 from edgekd.declaration import SWITCH, as_dict, flag, from_dict, is_given, is_switch
 from edgekd.errors import CheckpointError, UsageError
-from edgekd.models.names import is_file, resolve
+from edgekd.models.known import is_file
+from edgekd.models.names import resolve
 from edgekd.models.ownfile import own_sum
 from edgekd.report import Reporter
 from edgekd.runs import Run

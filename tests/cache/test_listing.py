@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.cache.listing import check_partners, match, part_path, read_listing, read_parts, write_part
+from edgekd.cache.listing import check_partners, match, read_listing, write_part
+from edgekd.cache.parts import part_path, read_parts
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from edgekd.cache.folder import all_shards, cache_names, find_cache, missing_shards, seal, shards_of
-from edgekd.cache.listing import read_parts, write_part
+from edgekd.cache.listing import write_part
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.store import open_cache
 from edgekd.errors import CacheError

@@ -131,9 +131,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_without_torch_distill_says_what_to_install(tmp_path: Path) -> None:
+def test_without_torch_training_says_what_to_install(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, "distill"], cwd=tmp_path, capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", BLOCKED, "train-teacher"], cwd=tmp_path, capture_output=True, text=True, env=os.environ
     )
     assert done.returncode == 4 and "pip install 'edgekd[train]'" in done.stderr and "Traceback" not in done.stderr
 

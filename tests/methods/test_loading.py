@@ -23,7 +23,7 @@ def test_a_setting_wins_over_its_flag() -> None:
 
 
 def test_a_setting_of_another_kind_is_refused() -> None:
-    with pytest.raises(UsageError, match="not float"):
+    with pytest.raises(UsageError, match="not a number"):
         load_method("kd", ("temperature=hot",), {})
 
 

@@ -8,7 +8,8 @@ from timm.models._registry import get_deprecated_models
 
 from edgekd.errors import UsageError
 from edgekd.models import timm_nets
-from edgekd.models.names import OWN, SHORT, USUAL, resolve, short_names
+from edgekd.models.known import SHORT
+from edgekd.models.names import OWN, USUAL, resolve, short_names
 
 
 def test_every_short_name_is_a_timm_model() -> None:

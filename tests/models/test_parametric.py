@@ -12,7 +12,8 @@ from edgekd.models.build import build, rebuild
 from edgekd.models.catalogue import catalogue
 from edgekd.models.names import own_net, resolve
 from edgekd.models.network import Spec
-from edgekd.models.parametric import PlainBlock, Shape, shape_of
+from edgekd.models.parametric import PlainBlock
+from edgekd.models.shape_names import Shape, shape_of
 
 NAMES = ("plain-w4-d3-k5", "plain-w16-d5-k3", "inverted-w4-d3-e1-k3", "inverted-w12-d7-e4-k5")
 

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from edgekd.cache.listing import read_listing, read_parts
+from edgekd.cache.listing import read_listing
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import read_plan
 from edgekd.cache.state import read_state
 from edgekd.runs import Run, append_line, file_sum, write_json

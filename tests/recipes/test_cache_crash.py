@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from edgekd.cache.folder import all_shards
 from edgekd.cache.leftovers import leftovers
-from edgekd.cache.listing import read_parts
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.cache.state import read_state

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edgekd.cache.folder import shards_of
-from edgekd.cache.listing import read_parts
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import read_plan
 from edgekd.cache.shards import read_shard, write_shard
 

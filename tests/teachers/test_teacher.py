@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from edgekd.cache.columns import encode
 from edgekd.cache.folder import seal, shards_of
-from edgekd.cache.listing import read_parts, write_part
+from edgekd.cache.listing import write_part
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import Plan
 from edgekd.cache.shards import write_shard
 from edgekd.cache.store import LogitCache, open_cache

@@ -6,7 +6,8 @@ from pathlib import Path
 from edgekd.cache.alignment import number_images
 from edgekd.cache.fit import check_fit
 from edgekd.cache.folder import all_shards, missing_shards
-from edgekd.cache.listing import match, read_parts
+from edgekd.cache.listing import match
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import Plan, read_plan
 from edgekd.cache.state import read_state, views_to_have
 from edgekd.config import Distill
@@ -16,7 +17,8 @@ from edgekd.data.view_options import settle_views, view_recipe
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.methods.contract import Method
 from edgekd.models.build import plan, rebuild
-from edgekd.models.names import is_file, own_net, resolve
+from edgekd.models.known import is_file
+from edgekd.models.names import own_net, resolve
 from edgekd.models.network import Network, Spec
 from edgekd.models.weights import build_for, load_weights
 from edgekd.report import Reporter
