@@ -11,7 +11,7 @@ from edgekd.declaration import Options, flag
 from edgekd.errors import CheckpointError
 from edgekd.images.named import check_data
 from edgekd.methods import METHODS, check_method, is_own_method
-from edgekd.models.finished import check_a_teacher, is_run, student_run, teacher_place
+from edgekd.models.finished import check_a_teacher, student_run, teacher_place, teachers_named
 from edgekd.models.known import check_model
 from edgekd.profiling.device.profiles import find_device
 from edgekd.runs import plain_name
@@ -48,9 +48,8 @@ def _peers(value: tuple[str, ...], _config: Any, option: str) -> None:  # noqa: 
 
 
 def _teacher(value: str, config: Any, option: str) -> None:  # noqa: ANN401
-    is_several = "," in value and not is_run(value, config.runs) and not Path(value).is_file()
-    names = [options.weighed(each, "teacher")[0] for each in value.split(",")] if is_several else [value]
-    for name in names:
+    names = [name for name, _ in teachers_named(config)] if isinstance(config, options.Distill) else []
+    for name in names or [value]:
         if teacher_place(name, config, config.runs) is None:
             check_model(name, option)
 

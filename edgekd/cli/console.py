@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.progress import ProgressColumn, Task, TaskID
 from rich.text import Text
 
-from edgekd.cli.layout import Standing, bar_line, epoch_line, formatted, lay_out, wrap
+from edgekd.cli.layout import Standing, bar_line, epoch_line, formatted, lay_out, ordinal, wrap
 from edgekd.errors import EdgekdError
 from edgekd.report import Cell, Progress, Result, Table
 
@@ -22,6 +22,8 @@ SECONDS_BETWEEN_LINES = 30.0
 """How often a stage speaks where no bar can be drawn."""
 NARROWEST = 20
 """Columns that are always used."""
+MOST_EPOCHS = 40
+"""Lines of epochs that one training may take, about."""
 
 
 class _Out(RichConsole):
@@ -75,6 +77,7 @@ class Console:
     def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self._epoch = sys.maxsize  # before the first one
         told: Any = None if sys.stderr is None else _Unfailing(sys.stderr)
         self.err = RichConsole(stderr=True, file=told, highlight=False, width=_fixed(sys.stderr))
         self.out = _Out(highlight=False, width=_fixed(sys.stdout))
@@ -107,8 +110,14 @@ class Console:
             self._write_json({"error": told})
 
     def epoch(self, row: Mapping[str, Cell]) -> None:
-        """One line per finished epoch, on stderr."""
-        self.note(epoch_line(row, _columns(sys.stderr)))
+        """One line per finished epoch, or per so many of a long training, on stderr."""
+        number, last = (int(row.get(key) or 0) for key in ("epoch", "epochs"))
+        spacing = -(-last // MOST_EPOCHS)
+        if spacing > 1 and number <= self._epoch:
+            self.note(f"every {ordinal(spacing)} epoch is shown; metrics.jsonl in the run's folder has all")
+        self._epoch = number
+        if spacing <= 1 or number in (1, last) or number % spacing == 0:
+            self.note(epoch_line(row, _columns(sys.stderr)))
 
     def result(self, result: Result) -> None:
         """The result on stdout."""

@@ -157,6 +157,12 @@ def _pairs(pairs: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
         yield from _row((name, value), (names, max(width - names - len(GAP), 1)), (False, False))
 
 
+def ordinal(number: int) -> str:
+    """`8th`, `22nd`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def epoch_line(row: Mapping[str, Cell], width: int | None) -> str:
     """One line for a finished epoch; where it is too long, what tells least is left out (metrics.jsonl has it all)."""
     parts = {key: f"{key} {formatted(value)}" for key, value in row.items()}

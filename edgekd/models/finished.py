@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edgekd.config import Teacher
+from edgekd.config import Distill, Teacher, weighed
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.reading import at_home
 from edgekd.runs import Run, everything, find, newest
@@ -28,6 +28,26 @@ def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT
 def is_run(name: str, runs: Path) -> bool:
     """Whether a name means a run: its folder, or one in `runs`."""
     return any((folder / "manifest.json").is_file() for folder in (Path(name), runs / name))
+
+
+def teachers_named(config: Distill) -> list[tuple[str, float]]:
+    """The teachers of `--teacher A,B=0.5` with their weights; empty where it names one, or none.
+
+    Raises UsageError where they would not be asked live.
+    """
+    given = config.teacher or ""
+    if "," not in given or is_run(given, config.runs) or Path(given).is_file():
+        return []
+    if not config.live or config.dry_run or config.teacher_weights is not None:
+        raise UsageError(
+            f"--teacher {given}: several teachers are asked with --live only, by runs or models that have weights",
+            "add --live; or give a cache of each: --cache NAME --cache NAME",
+        )
+    found = [weighed(each, "teacher") for each in given.split(",")]
+    twice = next((name for name, _ in found if [each for each, _ in found].count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--teacher {given}: {twice} is named twice", "give each once, as NAME=WEIGHT")
+    return found
 
 
 def teacher_place(name: str, config: Teacher, runs: Path) -> Run | Path | None:

@@ -25,6 +25,7 @@ from edgekd.methods.loading import join, method_sum
 from edgekd.methods.ramps import ALPHA, ramps_of
 from edgekd.methods.sides import side_of
 from edgekd.models.defaults import recipe_for
+from edgekd.models.finished import teachers_named
 from edgekd.models.names import resolve
 from edgekd.models.outputs import LOGITS, TAIL
 from edgekd.models.trained import build_peers, build_student
@@ -40,7 +41,6 @@ from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import Taught, caches_of, make_ready
 from edgekd.teachers.quality import judge_teacher
 from edgekd.teachers.resolve import Found, find_teacher, onnx_name
-from edgekd.teachers.several import teachers_named
 from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished

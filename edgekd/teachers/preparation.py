@@ -23,12 +23,13 @@ from edgekd.errors import CacheError, UsageError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.images.named import NO_LABELS
 from edgekd.methods.contract import Method
+from edgekd.models.finished import teachers_named
 from edgekd.models.outputs import TAIL
 from edgekd.report import Reporter
 from edgekd.runs import Run, same_data, slug
 from edgekd.teachers.cache_pass import Purpose, fill
 from edgekd.teachers.resolve import Found, find_teacher, open_for, teacher_and_data
-from edgekd.teachers.several import ask_together, teachers_named
+from edgekd.teachers.several import ask_together
 from edgekd.teachers.source import KnownTeacher, answers_sum, as_it_is_now, open_tail
 from edgekd.teachers.strong_views import (
     check_alike,

@@ -71,3 +71,16 @@ def test_what_was_done_before_does_not_count_as_speed(capsys: pytest.CaptureFixt
         progress.advance(4, before=True)
         progress.advance(2)
     assert capsys.readouterr().err == "training: 6 of 10 steps, about 80 s left\n"
+
+
+@pytest.mark.parametrize(("epochs", "first", "lines"), [(40, 1, 40), (308, 1, 40), (308, 300, 2)])
+def test_of_a_long_training_some_epochs_are_shown(
+    capsys: pytest.CaptureFixture[str], epochs: int, first: int, lines: int
+) -> None:
+    console = Console()
+    for number in range(first, epochs + 1):
+        console.epoch({"epoch": number, "epochs": epochs, "loss": 1.0})
+    told = capsys.readouterr().err.splitlines()
+    notes = [line for line in told if not line.startswith("epoch ")]
+    assert notes == (["every 8th epoch is shown; metrics.jsonl in the run's folder has all"] if epochs > 40 else [])
+    assert len(told) - len(notes) == lines and told[-1].startswith(f"epoch {epochs}/{epochs}")
