@@ -37,7 +37,12 @@ def _lock(handle: int, folder: Path, kind: int) -> None:
     except OSError:  # no locks here
         return
     if is_replaced:
-        raise CacheError(
-            f"{folder}: another process is filling or replacing it at this moment",
-            "wait for it and give the same command again, or give another --name",
-        )
+        raise in_use(folder)
+
+
+def in_use(folder: Path) -> CacheError:
+    """In words: another process is at it."""
+    return CacheError(
+        f"{folder}: another process is filling or replacing it at this moment",
+        "wait for it and give the same command again, or give another --name",
+    )

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edgekd.cache.alignment import number_images
 from edgekd.cache.columns import encode
 from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest, seal
-from edgekd.cache.guard import guarding
+from edgekd.cache.guard import guarding, in_use
 from edgekd.cache.listing import match
 from edgekd.cache.parts import Part, read_parts
 from edgekd.cache.plan import Plan, read_plan
@@ -141,29 +142,31 @@ def _plan(
     if plan is not None:
         tell_other_views(folder, plan.views, Path(plan.teacher["place"]), report)
         return plan, None
-    if (folder / "plan.json").is_file():
-        with guarding(folder, alone=True):
-            return _new_plan(folder, teacher, data, config, report, purpose)
-    return _new_plan(folder, teacher, data, config, report, purpose)
+    is_replaced = (folder / "plan.json").is_file()
+    with guarding(folder, alone=True) if is_replaced else nullcontext():
+        made, network, seconds = _new_plan(folder, teacher, data, config, report, purpose)
+        if is_replaced:
+            # only now is it sure that there will be another
+            clear(folder)
+        if made.save(folder):
+            tell_cost(made, made.first_views, seconds, len(data.everything), report)
+        elif _known_plan(folder, teacher, data, config, purpose) is None:
+            # another process was faster, with a plan that does not fit
+            raise in_use(folder)
+    return read_plan(folder), network
 
 
 def _new_plan(
     folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
-) -> tuple[Plan, Network]:
-    """A plan made now, in place of one that does not fit."""
-    is_replaced = (folder / "plan.json").is_file()
+) -> tuple[Plan, Network, float]:
+    """A plan made now, the network, and the seconds that one image takes it."""
     network = teacher.network(config).to(device_of(config)).eval()
     config = choose_views(config, teacher.views, teacher.place, data, report)
     plan, seconds = new_plan(teacher, data, config, network, report)
     plan = _for_method(folder, plan, config, purpose, report)
     views = config.views or affordable_views(plan, seconds, len(data.everything), folder, purpose.epochs)
     check_room(folder, plan, views * len(data.everything))
-    if is_replaced:
-        # only now is it sure that there will be another
-        clear(folder)
-    if replace(plan, first_views=views).save(folder):
-        tell_cost(plan, views, seconds, len(data.everything), report)
-    return read_plan(folder), network
+    return replace(plan, first_views=views), network, seconds
 
 
 def _known_plan(

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -137,6 +138,39 @@ def test_two_processes_without_shares_do_not_hurt_each_other(
     assert [process.exitcode for process in both] == [0, 0] and files(copy / "cache" / "twice") == whole
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stores", [("u8", "u8"), ("u8", "fp32")])
+def test_two_processes_that_replace_one_cache(start: Any, cli: Any, copy: Path, stores: tuple[str, str]) -> None:
+    folder = copy / "cache" / NAME
+    for number in range(8):
+        shutil.rmtree(folder)
+        assert cli(*FEW, "--name", NAME, "--store", "fp16").code == 0
+        both = [start(*FEW, "--name", NAME, "--store", stores[0], "--overwrite")]
+        time.sleep(0.03 * number)
+        both.append(start(*FEW, "--name", NAME, "--store", stores[1], "--overwrite"))
+        for process in both:
+            process.join()
+        codes = sorted(process.exitcode for process in both)
+        assert codes in ([0, 0], [0, 3]), codes
+        plan = read_plan(folder)
+        assert plan.store in stores
+        assert check_shards(folder, views=2) == len(list(all_shards(plan, read_parts(folder), 2)))
+        assert cli("cache", "verify", NAME, "--quiet").code == 0
+
+
+@pytest.mark.slow
+def test_two_commands_that_replace_one_cache(copy: Path) -> None:
+    command = [sys.executable, "-m", "edgekd", *map(str, FEW), "--name", NAME, "--store", "u8", "--overwrite"]
+    both = [
+        subprocess.Popen(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    told = [process.communicate(timeout=300)[1] for process in both]
+    codes = sorted(process.returncode for process in both)
+    assert codes in ([0, 0], [0, 3]) and "Traceback" not in "".join(told), told
+    assert (3 in codes) == ("another process is filling or replacing it" in "".join(told)), told
+    assert check_shards(copy / "cache" / NAME, views=2) > 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_what_is_written(cli: Any, start: Any, copy: Path, number: int, code: int) -> None:
     folder = copy / "cache" / "stopped"
@@ -261,7 +295,7 @@ def test_of_added_images_only_their_own_rows_are_computed(cli: Any, copy: Path, 
 
 
 def test_the_accuracy_of_a_grown_cache_is_that_of_its_own_rows(cli: Any, copy: Path, own_folder: Path) -> None:
-    for number in range(12):
+    for number in range(8):
         source = own_folder / "train" / "disc" / f"{number:03d}.png"
         shutil.copy(source, source.with_name(f"a{number}.png"))
     told = cli("cache-logits", "--teacher", NAME, "--name", NAME, "--data", own_folder, "--json").json

@@ -13,7 +13,7 @@ optuna = pytest.importorskip("optuna")
 
 from optuna.trial import TrialState  # noqa: E402
 
-from edgekd.models.parametric import shape_of  # noqa: E402
+from edgekd.models.shape_names import shape_of  # noqa: E402
 from edgekd.studies.searching.outcome import best_of, describe_trial, facts_of, front_of, lead_of  # noqa: E402
 from edgekd.studies.searching.space import smallest  # noqa: E402
 from edgekd.studies.searching.trials import MOST_AGAIN, Trials  # noqa: E402

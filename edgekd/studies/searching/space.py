@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from edgekd.models.parametric import Shape
+from edgekd.models.shape_names import Shape
 
 FAMILIES = ("plain", "inverted")
 WIDTHS, DEPTHS, EXPANSIONS, KERNELS = (4, 96), (3, 12), (1, 6), (3, 5)
