@@ -13,6 +13,8 @@ from edgekd.reading import read_json
 from edgekd.runs import write_json
 
 SECONDS_BETWEEN_NOTES = 5.0
+OWN_START = 4.0
+"""Seconds that a command takes to start; they count, too."""
 
 
 class Clock:
@@ -23,7 +25,7 @@ class Clock:
 
     def __init__(self, folder: Path, limit: float) -> None:
         self.folder, self.limit = folder, limit
-        self._began = time.time()
+        self._began = time.time() - OWN_START
         self._file = folder / f"{platform.node()}-{os.getpid()}-{self._began:.0f}.json"
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)

@@ -13,6 +13,7 @@ from edgekd.data.loader import Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import build
+from edgekd.models.cost import macs
 from edgekd.models.defaults import recipe_for
 from edgekd.objectives.supervised import Supervised
 from edgekd.teachers.cache_planning import CHEAP_VIEWS
@@ -27,11 +28,13 @@ STEP_START = 6.0
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """A network's pace, the epochs of its own recipe, and seconds per image of a forward pass."""
+    """A network's pace, the epochs of its own recipe, seconds per image of a forward pass, and its speed."""
 
     pace: Pace
     epochs: int
     forward: float
+    per_mac: float
+    """Seconds of a step for each multiply-add of a batch's images."""
 
     @property
     def step(self) -> float:
@@ -64,4 +67,6 @@ def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
     objective = Supervised(network, config.label_smoothing or 0.0).to(device)
     first = next(batches.starting_at(0)).to(device)
     pace = measure_pace(config, objective, first, batches, (len(data.val), len(data.test)))
-    return Rehearsed(pace, config.epochs or 1, (pace.validation or 0.0) / max(1, len(data.val)))
+    work = macs(network) * (config.batch_size or 1)
+    forward = (pace.validation or 0.0) / max(1, len(data.val))
+    return Rehearsed(pace, config.epochs or 1, forward, pace.steps[-1] / work)

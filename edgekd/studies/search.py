@@ -21,7 +21,7 @@ from edgekd.studies.schedule import carry_out
 from edgekd.studies.searching.costs import Cost, Costs, budget_of
 from edgekd.studies.searching.outcome import best_of, describe_trial, facts_of, front_table, lead_of
 from edgekd.studies.searching.space import Candidate, smallest
-from edgekd.studies.searching.time_plan import rungs_of, wish_of
+from edgekd.studies.searching.time_plan import rungs_of, slowness, wish_of
 from edgekd.studies.searching.trials import Current, Trials
 from edgekd.studies.steps import Place, Step
 from edgekd.studies.study import pins_of
@@ -130,9 +130,10 @@ def _tell(current: Current, top1: float | None, state: TrialState, report: Repor
 def _try(current: Current, search: _Search) -> tuple[float | None, TrialState]:
     """Cost first, then trainings of growing length while it is among the best; the last accuracy."""
     cost = search.costs.of(current.candidate.model)
-    current.know(model=current.candidate.model, fits=cost.fits, **_figures(cost))
-    current.constrain(cost.excess)
-    if not cost.fits:
+    slow = slowness(search.plan, current.candidate.model, cost.macs)
+    current.know(model=current.candidate.model, fits=cost.fits, is_slow=slow > 0, **_figures(cost))
+    current.constrain({**cost.excess, "training": slow})
+    if not cost.fits or (slow > 0 and current.candidate.model != STUDENT):
         return None, TrialState.PRUNED
     top1: float | None = None
     rungs = rungs_of(search.plan)

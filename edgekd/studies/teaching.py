@@ -16,6 +16,8 @@ from edgekd.training.schedule import seconds_of
 TEACHERS = ("resnet9", "plain-w16-d3-k3")
 """The first one that can be trained in its share of the time."""
 STUDENT = "tiny-cnn"
+BATCH = 128
+"""Images of a step of small students."""
 LEAST_TEACHING = 10.0
 """Seconds of a teacher's training, at the least."""
 LEAST_LIMIT = 60.0
@@ -28,7 +30,9 @@ FILES = 2.5
 class Plan:
     """The teacher (None: it is there), seconds of its training and of the student's, views, and seconds after these.
 
-    `spare`: seconds that no share takes; `epochs`: those of the student's own recipe.
+    `spare`: seconds that no share takes; `epochs`: those of the student's own recipe, `least`: seconds of its shortest
+    training that is worth the name. `per_mac`: seconds of a step of 128 images for each multiply-add of one image, of
+    networks with depthwise convolutions (as the student) and of others (as the teacher).
     """
 
     teacher: str | None
@@ -38,6 +42,8 @@ class Plan:
     after: float
     spare: float
     epochs: int
+    least: float
+    per_mac: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -100,6 +106,8 @@ def plan_teaching(wish: Wish, data: ImageData, pins: Mapping[str, Any], clock: C
         after=round(after, 1),
         spare=round(usable * (1 - sum(shares.values())), 1),
         epochs=student.epochs,
+        least=round(student.least, 1),
+        per_mac={"depthwise": BATCH * student.per_mac, "dense": BATCH * teacher.per_mac},
     )
 
 

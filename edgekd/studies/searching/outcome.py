@@ -25,6 +25,7 @@ def describe_trial(trial: FrozenTrial) -> dict[str, Any]:
     facts = trial.user_attrs.get(FACTS, {})
     by_rung = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
     state = "does not fit" if facts.get("fits") is False else STATES[trial.state]
+    state = "too slow to train" if facts.get("is_slow") and not by_rung else state
     return {
         "params": {"model": facts.get("model", trial.user_attrs.get(FIXED)), **_taught(trial), "rungs": len(by_rung)},
         "by_rung": by_rung,
