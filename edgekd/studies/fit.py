@@ -15,9 +15,9 @@ from edgekd.report import Reporter, Result, Silent, Table
 from edgekd.runs import check_writable, write_json
 from edgekd.studies.clock import Clock
 from edgekd.studies.decisions import Decisions
+from edgekd.studies.rehearsal import settle_pins
 from edgekd.studies.schedule import carry_out
 from edgekd.studies.steps import Place, Step
-from edgekd.studies.study import pins_of
 from edgekd.studies.teaching import STUDENT, Plan, Wish, check_limit, checked, plan_teaching
 
 SHARES = {"teacher": 0.45, "cache": 0.1, "student": 0.45}
@@ -41,7 +41,7 @@ def run(config: options.FitAll, report: Reporter) -> Result:
         report.note(f"student: {STUDENT}; --time-limit {options.SECONDS_TO_SEARCH // 60}m or more searches for one")
         decisions.hold(held, "fit")
         measuring = decisions.decide("measuring", lambda: _look(config, data, report))
-        pins = pins_of(options.Pinned(), 1)
+        pins = decisions.decide("pins", lambda: settle_pins(STUDENT, data, options.Pinned()))
         wish = Wish(config.time_limit, SHARES, measuring["seconds"])
         plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, pins, clock).as_dict()))
         shared = {"data": config.data} | pins

@@ -7,18 +7,21 @@ from typing import Any
 
 import torch
 
-from edgekd.compute.formats import device_of
-from edgekd.config import TrainTeacher
+from edgekd.compute.formats import device_of, measure_step
+from edgekd.config import Pinned, TrainTeacher
+from edgekd.cores import available_cores
+from edgekd.data.batch import Batch
 from edgekd.data.loader import Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.images.imageset import ImageData
 from edgekd.models.build import build
 from edgekd.models.cost import macs
 from edgekd.models.defaults import recipe_for
+from edgekd.models.network import Network
 from edgekd.objectives.supervised import Supervised
 from edgekd.teachers.cache_planning import CHEAP_VIEWS
 from edgekd.training.pace import MARGIN, Pace, measure_pace
-from edgekd.training.settings import settle
+from edgekd.training.settings import format_of, settle, training_step
 
 LEAST_STEPS = 30
 """Of a training that is worth the name."""
@@ -56,8 +59,18 @@ class Rehearsed:
         return min(CHEAP_VIEWS, math.floor(seconds / (MARGIN * self.forward * images)))
 
 
-def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
-    """Time a few steps of training `model` on `data`, with threads and number format as in `pins`."""
+@dataclass(frozen=True)
+class _Scene:
+    """A training that could begin."""
+
+    network: Network
+    config: TrainTeacher
+    batches: Batches
+    objective: Supervised
+    first: Batch
+
+
+def _scene(model: str, data: ImageData, pins: Mapping[str, Any]) -> _Scene:
     torch.manual_seed(0)
     network = build(model, data)
     asked = TrainTeacher(model=model, flip="off", time_limit="1s", **pins)
@@ -65,8 +78,28 @@ def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
     device = device_of(config)
     batches = Batches(data.train, view_recipe(config), config.batch_size or 1, config.seed, None)
     objective = Supervised(network, config.label_smoothing or 0.0).to(device)
-    first = next(batches.starting_at(0)).to(device)
-    pace = measure_pace(config, objective, first, batches, (len(data.val), len(data.test)))
-    work = macs(network) * (config.batch_size or 1)
+    return _Scene(network, config, batches, objective, next(batches.starting_at(0)).to(device))
+
+
+def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
+    """Time a few steps of training `model` on `data`, with threads and number format as in `pins`."""
+    scene = _scene(model, data, pins)
+    pace = measure_pace(scene.config, scene.objective, scene.first, scene.batches, (len(data.val), len(data.test)))
+    work = macs(scene.network) * (scene.config.batch_size or 1)
     forward = (pace.validation or 0.0) / max(1, len(data.val))
-    return Rehearsed(pace, config.epochs or 1, forward, pace.steps[-1] / work)
+    return Rehearsed(pace, scene.config.epochs or 1, forward, pace.steps[-1] / work)
+
+
+def settle_pins(model: str, data: ImageData, pinned: Pinned) -> dict[str, Any]:
+    """Threads, number format and layout of all trainings: all cores, or as few as are faster at this moment."""
+    pins = {"precision": pinned.precision, "memory_format": pinned.memory_format}
+    if pinned.threads is not None:
+        return {**pins, "threads": pinned.threads}
+    counts = sorted({max(1, available_cores() >> halving) for halving in range(3)}, reverse=True)
+    return {**pins, "threads": min(counts, key=lambda count: _seconds(model, data, {**pins, "threads": count}))}
+
+
+def _seconds(model: str, data: ImageData, pins: Mapping[str, Any]) -> float:
+    scene = _scene(model, data, pins)
+    step = training_step(scene.objective)
+    return measure_step(format_of(scene.config), scene.objective, scene.first, step).seconds_per_image

@@ -16,7 +16,7 @@ from edgekd.report import Reporter, Result, Silent, Table
 from edgekd.runs import check_writable, find, write_json
 from edgekd.studies.clock import Clock
 from edgekd.studies.decisions import Decisions
-from edgekd.studies.rehearsal import STEP_START
+from edgekd.studies.rehearsal import STEP_START, settle_pins
 from edgekd.studies.schedule import carry_out
 from edgekd.studies.searching.costs import Cost, Costs, budget_of
 from edgekd.studies.searching.outcome import best_of, describe_trial, facts_of, front_table, lead_of
@@ -24,7 +24,6 @@ from edgekd.studies.searching.space import Candidate, smallest
 from edgekd.studies.searching.time_plan import rungs_of, slowness, wish_of
 from edgekd.studies.searching.trials import Current, Trials
 from edgekd.studies.steps import Place, Step
-from edgekd.studies.study import pins_of
 from edgekd.studies.teaching import STUDENT, Plan, check_limit, checked, plan_teaching
 
 MOST_IDLE = 300
@@ -74,7 +73,8 @@ def run(config: options.Search, report: Reporter) -> Result:
         least = costs.check_possible([STUDENT, *smallest()])
         measuring = decisions.decide("measuring", lambda: {"seconds": (time.monotonic() - began) / len(least)})
         report.note(next(each.statement for each in least.values() if each.fits))
-        pins = pins_of(options.Pinned(config.threads, config.precision, config.memory_format), 1)
+        pinned = options.Pinned(config.threads, config.precision, config.memory_format)
+        pins = decisions.decide("pins", lambda: settle_pins(STUDENT, data, pinned))
         wish = wish_of(config, measuring["seconds"])
         plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, pins, clock).as_dict()))
         if plan.teacher is not None:
