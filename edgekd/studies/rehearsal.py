@@ -21,7 +21,7 @@ from edgekd.models.network import Network
 from edgekd.objectives.supervised import Supervised
 from edgekd.teachers.cache_planning import CHEAP_VIEWS
 from edgekd.training.pace import MARGIN, Pace, measure_pace
-from edgekd.training.settings import format_of, settle, training_step
+from edgekd.training.settings import Settled, format_of, settle, training_step
 
 LEAST_STEPS = 30
 """Of a training that is worth the name."""
@@ -64,7 +64,7 @@ class _Scene:
     """A training that could begin."""
 
     network: Network
-    config: TrainTeacher
+    config: Settled
     batches: Batches
     objective: Supervised
     first: Batch
@@ -76,8 +76,8 @@ def _scene(model: str, data: ImageData, pins: Mapping[str, Any]) -> _Scene:
     asked = TrainTeacher(model=model, flip="off", time_limit="1s", **pins)
     config = settle(asked, recipe_for(network.spec.name), len(data.train))
     device = device_of(config)
-    batches = Batches(data.train, view_recipe(config), config.batch_size or 1, config.seed, None)
-    objective = Supervised(network, config.label_smoothing or 0.0).to(device)
+    batches = Batches(data.train, view_recipe(config), config.batch_size, config.seed, None)
+    objective = Supervised(network, config.label_smoothing).to(device)
     return _Scene(network, config, batches, objective, next(batches.starting_at(0)).to(device))
 
 
@@ -85,9 +85,9 @@ def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
     """Time a few steps of training `model` on `data`, with threads and number format as in `pins`."""
     scene = _scene(model, data, pins)
     pace = measure_pace(scene.config, scene.objective, scene.first, scene.batches, (len(data.val), len(data.test)))
-    work = macs(scene.network) * (scene.config.batch_size or 1)
+    work = macs(scene.network) * (scene.config.batch_size)
     forward = (pace.validation or 0.0) / max(1, len(data.val))
-    return Rehearsed(pace, scene.config.epochs or 1, forward, pace.steps[-1] / work)
+    return Rehearsed(pace, scene.config.epochs, forward, pace.steps[-1] / work)
 
 
 def settle_pins(model: str, data: ImageData, pinned: Pinned) -> dict[str, Any]:
