@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from edgekd import config as options
@@ -15,7 +16,7 @@ from edgekd.report import Reporter, Result, Silent, Table
 from edgekd.runs import check_writable, write_json
 from edgekd.studies.clock import Clock
 from edgekd.studies.decisions import Decisions
-from edgekd.studies.rehearsal import settle_pins
+from edgekd.studies.rehearsal import rehearse, settle_pins
 from edgekd.studies.schedule import carry_out
 from edgekd.studies.steps import Place, Step
 from edgekd.studies.teaching import STUDENT, Plan, Wish, check_limit, checked, plan_teaching
@@ -43,7 +44,8 @@ def run(config: options.FitAll, report: Reporter) -> Result:
         measuring = decisions.decide("measuring", lambda: _look(config, data, report))
         pins = decisions.decide("pins", lambda: settle_pins(STUDENT, data, options.Pinned()))
         wish = Wish(config.time_limit, SHARES, measuring["seconds"])
-        plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, pins, clock).as_dict()))
+        look = partial(rehearse, data=data, pins=pins)
+        plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, clock, look).as_dict()))
         shared = {"data": config.data} | pins
         teacher = Step("train-teacher", {**shared, "model": plan.teacher, "time_limit": f"{plan.teaching:g}s"})
         cache = Step("cache-logits", {**shared, "views": plan.views}, {"teacher": teacher})

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from edgekd.report import Reporter, Result, Silent, Table
 from edgekd.runs import check_writable, find, write_json
 from edgekd.studies.clock import Clock
 from edgekd.studies.decisions import Decisions
-from edgekd.studies.rehearsal import STEP_START, settle_pins
+from edgekd.studies.rehearsal import STEP_START, rehearse, settle_pins
 from edgekd.studies.schedule import carry_out
 from edgekd.studies.searching.costs import Cost, Costs, budget_of
 from edgekd.studies.searching.outcome import best_of, describe_trial, facts_of, front_table, lead_of
@@ -76,7 +77,8 @@ def run(config: options.Search, report: Reporter) -> Result:
         pinned = options.Pinned(config.threads, config.precision, config.memory_format)
         pins = decisions.decide("pins", lambda: settle_pins(STUDENT, data, pinned))
         wish = wish_of(config, measuring["seconds"])
-        plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, pins, clock).as_dict()))
+        look = partial(rehearse, data=data, pins=pins)
+        plan = Plan(**decisions.decide("time", lambda: plan_teaching(wish, data, clock, look).as_dict()))
         if plan.teacher is not None:
             report.note(f"teacher: {plan.teacher}, {plan.teaching:.0f} s, {plan.views} views; then trials")
         shared = _data_options(config) | pins

@@ -1,14 +1,14 @@
 """A time limit shared out: the teacher's training, its cache, the student's training, and what comes after it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.images.imageset import ImageData
 from edgekd.studies.clock import Clock
-from edgekd.studies.rehearsal import STEP_START, Rehearsed, rehearse
+from edgekd.studies.rehearsal import STEP_START, Rehearsed
 from edgekd.studies.schedule import Outcome
 from edgekd.studies.steps import Place
 from edgekd.training.schedule import seconds_of
@@ -75,16 +75,16 @@ class Wish:
     has_teacher: bool = False
 
 
-def plan_teaching(wish: Wish, data: ImageData, pins: Mapping[str, Any], clock: Clock) -> Plan:
-    """The plan, from a few steps of each network.
+def plan_teaching(wish: Wish, data: ImageData, clock: Clock, look: Callable[[str], Rehearsed]) -> Plan:
+    """The plan, from a `look` at a few steps of each network.
 
     Raises UsageError, with the time that is needed, where the limit is too short for these images.
     """
-    student, images = rehearse(STUDENT, data, pins), len(data.everything)
+    student, images = look(STUDENT), len(data.everything)
     after = FILES * wish.measuring + 2 * STEP_START
     starts = (2 if wish.has_teacher else 3) * STEP_START
     for name in TEACHERS:
-        teacher = rehearse(name, data, pins)
+        teacher = look(name)
         usable = clock.left() - after - starts
         needed = _needed(wish, teacher, student, images)
         if usable >= needed:
