@@ -38,6 +38,7 @@ bench: setup ## the benchmarks (an hour; ratios from interleaved runs)
 	$(BIN)/python benchmarks/plain.py
 	$(BIN)/python benchmarks/floor.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/search_overhead.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/work.py
 	$(BIN)/python benchmarks/latency.py
