@@ -10,6 +10,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from edgekd import config as options
+from edgekd.data.inheritance import inherit_data
 from edgekd.data.sources import open_data
 from edgekd.declaration import as_dict, is_given
 from edgekd.errors import CheckFailed
@@ -62,6 +63,8 @@ class _Search:
 def run(config: options.Search, report: Reporter) -> Result:
     """Search, train the best student in full, export and judge it; writes `search.json` for `edgekd report`."""
     limit = check_limit(config.time_limit)
+    if config.teacher is not None:
+        config = inherit_data(config, find(RUNS, config.teacher))
     check_writable(config.output)
     place, decisions = Place(config.output), Decisions(config.output / "plan")
     held = as_dict(config)

@@ -1,5 +1,6 @@
 """`edgekd search`, from its refusals to the page about it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,15 @@ def test_a_search_ends_with_a_judged_student_within_its_time(cli: Any, folder: P
     assert cli(*given).json["winner"] == found["winner"]
     assert cli("report", "search", "--format", "markdown").code == 0
     assert found["winner"]["model"] in Path("search/search.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_teacher_that_is_there_is_taken_with_its_data(cli: Any, folder: Path, quick: Any) -> None:
+    assert cli("train-teacher", "--model", "custom-student", "--data", folder, *quick, "--name", "mine").code == 0
+    done = cli("search", "--teacher", "mine", "--time-limit", "3m", "--max-params", 12000, "--threads", 1, "--json")
+    assert done.code == 0, done.err
+    assert not list(Path("search/runs").glob("resnet9*"))
+    records = [json.loads(each.read_text()) for each in Path("search/steps").glob("*.json")]
+    assert [each["options"]["teacher"] for each in records if each["command"] == "cache-logits"] == [
+        str(Path("runs/mine").absolute())
+    ]
