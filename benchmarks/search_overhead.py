@@ -24,9 +24,8 @@ def main() -> None:
             seconds.append((time.perf_counter() - began, time.process_time() - used))
     for name, some in (("1-20", seconds[:20]), (f"{TRIALS - 19}-{TRIALS}", seconds[-20:])):
         wall, processor = ([each[number] for each in some] for number in (0, 1))
-        print(
-            f"trials {name}: median {median(wall):.3f} s, at most {max(wall):.3f} s, processor {median(processor):.3f} s"
-        )
+        shown = f"median {median(wall):.3f} s, at most {max(wall):.3f} s, processor {median(processor):.3f} s"
+        print(f"trials {name}: {shown}")
 
 
 def _try(trials: Trials) -> None:
