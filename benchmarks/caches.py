@@ -10,16 +10,16 @@ from torch import Tensor
 from edgekd.cache.columns import encode
 from edgekd.cache.folder import all_shards, seal
 from edgekd.cache.listing import read_parts, write_part
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.shards import write_shard
 from edgekd.cache.store import LogitCache, open_cache
 from edgekd.images.imageset import Listing
 
 
-def new_plan(classes: int, store: str, topk: int = 0) -> Plan:
+def new_plan(classes: int, store: str, topk: int = 0) -> CachePlan:
     """The plan of a cache whose logits no teacher gave."""
     names = [str(each) for each in range(classes)]
-    return Plan(
+    return CachePlan(
         teacher={"name": "generated", "model": "none", "sha256": "none"},
         data={"name": "generated", "options": {}, "classes": names, "canvas": 32, "channels": 3},
         views={},
@@ -30,7 +30,7 @@ def new_plan(classes: int, store: str, topk: int = 0) -> Plan:
     )
 
 
-def write_cache(folder: Path, plan: Plan, images: int, views: int, rows: Callable[[int, int], Tensor]) -> float:
+def write_cache(folder: Path, plan: CachePlan, images: int, views: int, rows: Callable[[int, int], Tensor]) -> float:
     """Write a cache of `rows(start, stop)`, float32 [stop - start, classes]; the seconds, without those of `rows`."""
     listing = Listing(tuple(f"train/{row:07d}" for row in range(images)), tuple(f"{row:032x}" for row in range(images)))
     started = time.perf_counter()
@@ -47,7 +47,7 @@ def write_cache(folder: Path, plan: Plan, images: int, views: int, rows: Callabl
     return time.perf_counter() - started - generating
 
 
-def _encoded(logits: Tensor, plan: Plan) -> dict[str, Tensor]:
+def _encoded(logits: Tensor, plan: CachePlan) -> dict[str, Tensor]:
     """Columns of a shard, made batch by batch as they come from a teacher."""
     labels = torch.zeros(plan.batch_size, dtype=torch.int64)
     parts = [encode(part, labels[: len(part)], plan.store, plan.topk) for part in logits.split(plan.batch_size)]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekd.cache.listing import Match, check_partners, match, write_part
-from edgekd.cache.parts import Part, read_parts
-from edgekd.cache.plan import Plan
+from edgekd.cache.listing import ImageMatch, check_partners, match, write_part
+from edgekd.cache.parts import ListingPart, read_parts
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.store import LogitCache
 from edgekd.config import Views
 from edgekd.data.view_options import settle_views, view_recipe
@@ -14,7 +14,7 @@ from edgekd.images.imageset import ImageData
 from edgekd.images.renumbering import renumber
 
 
-def number_images(folder: Path, plan: Plan, data: ImageData) -> tuple[list[Part], ImageData]:
+def number_images(folder: Path, plan: CachePlan, data: ImageData) -> tuple[list[ListingPart], ImageData]:
     """The parts of a cache, with a new one for images it does not know, and the data under its numbers.
 
     Raises CacheError when images of the cache are gone or changed, or would be mixed otherwise.
@@ -45,12 +45,12 @@ def known_images(cache: LogitCache, data: ImageData) -> ImageData:
     return data
 
 
-def _renumbered(data: ImageData, found: Match, parts: Sequence[Part]) -> ImageData:
+def _renumbered(data: ImageData, found: ImageMatch, parts: Sequence[ListingPart]) -> ImageData:
     starts = [part.start for part in parts]
     return renumber(data, found.ids, [*starts, len(found.ids) - len(found.new)] if len(found.new) else starts)
 
 
-def _partners(plan: Plan, data: ImageData) -> list[str]:
+def _partners(plan: CachePlan, data: ImageData) -> list[str]:
     """The digest of each part's partners; empty where views are not mixed."""
     is_mixed = view_recipe(settle_views(Views(), plan.views)).is_mixed(1)
     roster = data.everything.roster

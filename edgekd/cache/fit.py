@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.errors import CacheError
 from edgekd.runs import environment
 
@@ -15,7 +15,7 @@ COMPUTING = ("torch", "torchvision", "timm", "numpy", "pillow", "onnxruntime")
 
 def check_fit(
     folder: Path,
-    plan: Plan,
+    plan: CachePlan,
     teacher: Mapping[str, Any] | None,
     data: Mapping[str, Any],
     views: Mapping[str, Any],
@@ -48,7 +48,7 @@ def check_fit(
         )
 
 
-def plan_differences(plan: Plan, other: Plan) -> list[str]:
+def plan_differences(plan: CachePlan, other: CachePlan) -> list[str]:
     """In words, all that makes the rows of two plans differ; empty when their digests are equal."""
     one, two = plan.deciding(), other.deciding()
     found = [f"teacher {words}" for key, words in TEACHER.items() if one["teacher"][key] != two["teacher"][key]]
@@ -79,7 +79,7 @@ def other_versions(versions: Mapping[str, str], now: Mapping[str, str]) -> list[
     ]
 
 
-def version_warning(folder: Path, plan: Plan) -> str | None:
+def version_warning(folder: Path, plan: CachePlan) -> str | None:
     """What to warn of when the cache was made with other library versions than there are now, else None."""
     changed = other_versions(plan.compute.get("versions", {}), environment()["packages"])
     if not changed:

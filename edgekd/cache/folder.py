@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, TypedDict
 
 from edgekd.cache.leftovers import sweep
-from edgekd.cache.parts import Part, read_parts
-from edgekd.cache.plan import FORMAT, MEND, Plan
+from edgekd.cache.parts import ListingPart, read_parts
+from edgekd.cache.plan import FORMAT, MEND, CachePlan
 from edgekd.config import MOST_VIEWS, Caches
 from edgekd.errors import CacheError, UsageError, nearest
 from edgekd.reading import read_json
@@ -45,7 +45,7 @@ class _Sealed(TypedDict):
     parts: Annotated[list[str], Limits(1)]
 
 
-def shards_of(plan: Plan, parts: Sequence[Part], view: int) -> list[Shard]:
+def shards_of(plan: CachePlan, parts: Sequence[ListingPart], view: int) -> list[Shard]:
     """The shards of a view, in order of their rows; neither batches nor shards cross parts."""
     digest, step, found = plan.digest(), plan.rows_per_shard, list[Shard]()
     for part in parts:
@@ -54,7 +54,7 @@ def shards_of(plan: Plan, parts: Sequence[Part], view: int) -> list[Shard]:
     return found
 
 
-def all_shards(plan: Plan, parts: Sequence[Part], views: int) -> list[Shard]:
+def all_shards(plan: CachePlan, parts: Sequence[ListingPart], views: int) -> list[Shard]:
     """Every shard of a cache with so many views, in writing order."""
     return [shard for view in range(views) for shard in shards_of(plan, parts, view)]
 
@@ -64,14 +64,14 @@ def missing_shards(folder: Path, shards: Sequence[Shard]) -> list[Shard]:
     return [shard for shard in shards if not shard.path(folder).is_file()]
 
 
-def seal(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> None:
+def seal(folder: Path, plan: CachePlan, parts: Sequence[ListingPart], views: int) -> None:
     """Write manifest.json, last of all: from then on the cache counts as whole with so many views and parts."""
     sweep(folder)
     digests = [part.digest for part in parts]
     write_json(folder / "manifest.json", {"format": FORMAT, "plan": plan.digest(), "views": views, "parts": digests})
 
 
-def read_manifest(folder: Path, plan: Plan) -> tuple[int, int]:
+def read_manifest(folder: Path, plan: CachePlan) -> tuple[int, int]:
     """Views and number of parts of a finished cache; raises CacheError when it is not finished or not consistent."""
     if not (folder / "manifest.json").is_file():
         raise CacheError(f"{folder}: was never finished", "call edgekd cache-logits again, it goes on where it stopped")

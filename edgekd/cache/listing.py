@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.cache.parts import AGAIN, Part, part_path
+from edgekd.cache.parts import AGAIN, ListingPart, part_path
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
 from edgekd.reading import read_bytes
@@ -17,7 +17,7 @@ from edgekd.values import check
 
 
 @dataclass(frozen=True)
-class Match:
+class ImageMatch:
     """Where the images of a data set are in a cache: `ids` [images] are their rows, those of new images follow on."""
 
     ids: NDArray[np.int64]
@@ -35,7 +35,7 @@ def write_part(folder: Path, number: int, listing: Listing, rows: Sequence[int],
     write_once(part_path(folder, number), "\n".join(lines) + "\n")
 
 
-def read_listing(folder: Path, parts: Sequence[Part]) -> Listing:
+def read_listing(folder: Path, parts: Sequence[ListingPart]) -> Listing:
     """Path and hash of every row; raises CacheError when a list cannot be read."""
     pairs: list[tuple[str, str]] = []
     for number in range(len(parts)):
@@ -48,20 +48,20 @@ def read_listing(folder: Path, parts: Sequence[Part]) -> Listing:
     return Listing(tuple(path for path, _ in pairs), tuple(content for _, content in pairs))
 
 
-def match(folder: Path, parts: Sequence[Part], listing: Listing) -> Match:
+def match(folder: Path, parts: Sequence[ListingPart], listing: Listing) -> ImageMatch:
     """Find the images of `listing` in the cache.
 
     Raises CacheError, naming an image, when one of the cache's is gone or has other content.
     """
     known = read_listing(folder, parts)
     if known == listing:
-        return Match(np.arange(len(known.paths)), np.empty(0, np.int64))
+        return ImageMatch(np.arange(len(known.paths)), np.empty(0, np.int64))
     places = {path: row for row, path in enumerate(known.paths)}
     ids = np.array([places.get(path, -1) for path in listing.paths], np.int64)
     _check_kept(folder, known, listing, ids)
     new = np.flatnonzero(ids < 0)
     ids[new] = len(known.paths) + np.arange(len(new))
-    return Match(ids, new)
+    return ImageMatch(ids, new)
 
 
 def _check_kept(folder: Path, known: Listing, listing: Listing, ids: NDArray[np.int64]) -> None:
@@ -78,7 +78,7 @@ def _check_kept(folder: Path, known: Listing, listing: Listing, ids: NDArray[np.
         )
 
 
-def check_partners(folder: Path, parts: Sequence[Part], partners: Sequence[str]) -> None:
+def check_partners(folder: Path, parts: Sequence[ListingPart], partners: Sequence[str]) -> None:
     """Raise CacheError when images are mixed with others than when the cache was made."""
     if partners and [part.partners for part in parts] != list(partners[: len(parts)]):
         raise CacheError(

@@ -9,7 +9,7 @@ from edgekd.cache.fit import plan_differences
 from edgekd.cache.folder import Shard, find_cache, seal
 from edgekd.cache.listing import read_listing
 from edgekd.cache.parts import part_path, read_parts
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.cache.state import State, read_state, views_asked
 from edgekd.cache.status import commands
@@ -72,7 +72,7 @@ def _places(config: Caches) -> tuple[Path, list[Path]]:
     return target, folders
 
 
-def _plan(target: Path, states: list[State]) -> Plan:
+def _plan(target: Path, states: list[State]) -> CachePlan:
     """The plan of the target; where it has none yet, the first one's becomes its."""
     if not (target / "plan.json").is_file():
         for each in states[1:]:
@@ -81,7 +81,7 @@ def _plan(target: Path, states: list[State]) -> Plan:
     return read_plan(target)
 
 
-def _refuse_other(target: Path, plan: Plan, state: State) -> None:
+def _refuse_other(target: Path, plan: CachePlan, state: State) -> None:
     if state.plan.digest() != plan.digest():
         told = "; ".join(plan_differences(plan, state.plan)) or "their plans"
         raise CacheError(
@@ -90,7 +90,7 @@ def _refuse_other(target: Path, plan: Plan, state: State) -> None:
         )
 
 
-def _check_same(target: Path, plan: Plan, state: State, report: Reporter) -> None:
+def _check_same(target: Path, plan: CachePlan, state: State, report: Reporter) -> None:
     """Raise CacheError when a cache holds something else; say what was computed otherwise."""
     _refuse_other(target, plan, state)
     names = sorted({*plan.compute, *state.plan.compute} - {"versions"})

@@ -11,7 +11,7 @@ AGAIN = "make the cache again"
 
 
 @dataclass(frozen=True)
-class Part:
+class ListingPart:
     """Rows `[start, stop)` of a cache; `digest` is the SHA-256 of their list.
 
     `partners` is the digest of who is mixed with whom (empty where views are not mixed); it is part of `digest`.
@@ -28,14 +28,14 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / "parts" / f"{number:05d}.jsonl"
 
 
-def read_parts(folder: Path) -> list[Part]:
+def read_parts(folder: Path) -> list[ListingPart]:
     """The parts there are, in order."""
-    found: list[Part] = []
+    found: list[ListingPart] = []
     while (path := part_path(folder, len(found))).is_file():
         content = read_bytes(path, CacheError, AGAIN)
         mixed = path.with_suffix(".partners")
         partners = read_text(mixed, CacheError, AGAIN) if mixed.is_file() else ""
         start = found[-1].stop if found else 0
         digest = hashlib.sha256(content + partners.encode()).hexdigest()
-        found.append(Part(start, start + content.count(b"\n"), digest, partners))
+        found.append(ListingPart(start, start + content.count(b"\n"), digest, partners))
     return found

@@ -65,7 +65,7 @@ class _Plan(TypedDict):
 
 
 @dataclass(frozen=True)
-class Plan:
+class CachePlan:
     """Everything the stored columns depend on, to the last bit.
 
     `teacher` and `data` name the parents (with hashes), `views` is the view recipe, `store` the number format of
@@ -126,7 +126,7 @@ class Plan:
         return write_once(folder / "plan.json", text + "\n")
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> CachePlan:
     """The plan of a cache; raises CacheError when it is missing, torn, or of another format than this edgekd's."""
     found = dict(read_json(folder / "plan.json", CacheError))
     known = found.pop("format", 0)
@@ -140,7 +140,7 @@ def read_plan(folder: Path) -> Plan:
     path = folder / "plan.json"
     check(found, _Plan, f"{path}: not a plan", CacheError, MEND)
     try:
-        plan = Plan(**found)
+        plan = CachePlan(**found)
     except TypeError as error:
         raise CacheError(f"{path}: not a plan ({error})", MEND) from error
     if plan.topk > plan.classes or (plan.store == "topk") != bool(plan.topk):

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Annotated, Any, TypedDict
 
 from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest
-from edgekd.cache.parts import Part, read_parts
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.parts import ListingPart, read_parts
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.config import MOST_VIEWS
 from edgekd.errors import CacheError
 from edgekd.reading import read_lines
@@ -42,8 +42,8 @@ class State:
     """A cache as it lies there; `views` are those to be had, `sealed` is (views, parts) of its manifest or (0, 0)."""
 
     folder: Path
-    plan: Plan
-    parts: tuple[Part, ...]
+    plan: CachePlan
+    parts: tuple[ListingPart, ...]
     views: int
     sealed: tuple[int, int]
     shards: tuple[Shard, ...]
@@ -101,7 +101,7 @@ def read_state(folder: Path) -> State:
     return State(folder, plan, parts, views, sealed, tuple(shards), tuple(missing_shards(folder, shards)))
 
 
-def views_to_have(folder: Path, plan: Plan, wanted: int | None) -> int:
+def views_to_have(folder: Path, plan: CachePlan, wanted: int | None) -> int:
     """Views of the cache once it is filled: those there, more when more are `wanted`, else those asked for at first."""
     there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
     return max(there, wanted or there or views_asked(folder) or plan.first_views or 1)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from edgekd.cache.columns import decode
 from edgekd.cache.folder import Shard, read_manifest, shards_of
-from edgekd.cache.parts import Part, read_parts
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.parts import ListingPart, read_parts
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.shards import read_shard
 from edgekd.errors import CacheError
 
@@ -25,8 +25,8 @@ class LogitCache:
     """A whole cache, open for reading; shards are mapped when first asked for, and checked once."""
 
     folder: Path
-    plan: Plan
-    parts: tuple[Part, ...]
+    plan: CachePlan
+    parts: tuple[ListingPart, ...]
     views: int
     _view: int = -1
     _shards: list[Shard] = field(default_factory=list)

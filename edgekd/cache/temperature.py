@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.errors import CacheError
 
 LIMIT = 0.05
@@ -32,7 +32,7 @@ def largest_temperature(errors: Mapping[str, float], most: float) -> float | Non
     return next((each for each in tried if error_at(errors, each) <= LIMIT), None)
 
 
-def check_temperature(folder: Path, plan: Plan, temperature: float) -> None:
+def check_temperature(folder: Path, plan: CachePlan, temperature: float) -> None:
     """Raise CacheError when a topk cache loses too much of the KD gradient at this temperature."""
     if not plan.topk_error:
         return

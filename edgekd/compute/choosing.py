@@ -14,7 +14,17 @@ import torch
 from torch import nn
 
 from edgekd.compute import remembered as trials
-from edgekd.compute.formats import FEW, Format, Layout, Precision, Step, Trial, measure_step, shortened, trial_batch
+from edgekd.compute.formats import (
+    FEW,
+    Format,
+    FormatTrial,
+    Layout,
+    Precision,
+    Step,
+    measure_step,
+    shortened,
+    trial_batch,
+)
 from edgekd.compute.load import Watch
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
@@ -132,7 +142,7 @@ class _Contest:
         faster = [each for each in refused if tried[each] < min(self.seconds[best])]
         return Found(best, self._told(best, candidates), agreed and not faster)
 
-    def _try(self, form: Format, batch: Batch) -> Trial:
+    def _try(self, form: Format, batch: Batch) -> FormatTrial:
         trial = measure_step(
             form, self.module, batch, self.step, time.thread_time if self.is_cpu else time.perf_counter
         )
@@ -217,7 +227,7 @@ def choose_threads(form: Format, module: nn.Module, batch: Batch, step: Step, re
     return fewest
 
 
-def _is_faster_with(fewer: int, threads: int, measured: Callable[[], Trial]) -> bool:
+def _is_faster_with(fewer: int, threads: int, measured: Callable[[], FormatTrial]) -> bool:
     """Whether fewer threads are clearly faster in every round; mostly the first round tells that they are not."""
     rounds: list[list[float]] = []
     for _ in range(THREAD_ROUNDS):

@@ -87,7 +87,7 @@ Step = Callable[[Batch], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Trial:
+class FormatTrial:
     """Seconds per image of the fastest pass, and the loss of the first."""
 
     seconds_per_image: float
@@ -96,7 +96,7 @@ class Trial:
 
 def measure_step(
     form: Format, module: nn.Module, batch: Batch, step: Step, clock: Callable[[], float] = time.perf_counter
-) -> Trial:
+) -> FormatTrial:
     """Time `step` in a format by `clock`, then put the module's state and the random numbers back."""
     before = copy.deepcopy(module.state_dict())
     was_training = module.training
@@ -109,7 +109,7 @@ def measure_step(
     return trial
 
 
-def _time(form: Format, batch: Batch, step: Step, clock: Callable[[], float]) -> Trial:
+def _time(form: Format, batch: Batch, step: Step, clock: Callable[[], float]) -> FormatTrial:
     times: list[float] = []
     losses: list[float] = []
     while len(times) < 2 or (len(times) < 8 and sum(times) < MOST_SECONDS):
@@ -119,7 +119,7 @@ def _time(form: Format, batch: Batch, step: Step, clock: Callable[[], float]) ->
         times.append(clock() - started)
         if sum(times) > MOST_SECONDS:
             break
-    return Trial(min(times) / len(batch), losses[0])
+    return FormatTrial(min(times) / len(batch), losses[0])
 
 
 def trial_batch(module: nn.Module, batch: Batch, step: Step) -> Batch:

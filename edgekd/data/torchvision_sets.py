@@ -17,7 +17,7 @@ from torchvision import datasets
 
 from edgekd.config import Data
 from edgekd.errors import DataError, MissingDependency
-from edgekd.images.assembly import Part, Source
+from edgekd.images.assembly import ImageSource, SplitPart
 from edgekd.images.canvas import reform
 from edgekd.images.folder import File, Tree
 from edgekd.images.pixels import Array
@@ -56,7 +56,7 @@ _PLACES = {
 }
 
 
-def open_set(name: str, config: Data, report: Reporter) -> Source:
+def open_set(name: str, config: Data, report: Reporter) -> ImageSource:
     """One of the sets below by name, fetched into --data-dir when it is not there yet.
 
     Raises MissingDependency with the way by hand when it cannot be fetched, DataError when it cannot be stored.
@@ -149,7 +149,7 @@ def _tree(base: Path, classes: tuple[str, ...], images: Iterable[tuple[str | Pat
     return Tree(base, classes, tuple(sorted(files, key=lambda file: file.name)), ())
 
 
-def _from_arrays(name: str, found: _Arrays, config: Data) -> Source:
+def _from_arrays(name: str, found: _Arrays, config: Data) -> ImageSource:
     grey = found.train[0].ndim == 3
     channels = int(config.channels) if config.channels != "auto" else 1 if grey else 3
     side = config.canvas or 32
@@ -157,16 +157,16 @@ def _from_arrays(name: str, found: _Arrays, config: Data) -> Source:
         _part(split, pixels, targets, (side, channels))
         for split, (pixels, targets) in (("train", found.train), ("test", found.test))
     )
-    return Source(name, name, found.classes, train, None, test)
+    return ImageSource(name, name, found.classes, train, None, test)
 
 
-def _part(split: str, pixels: NDArray[np.uint8], targets: NDArray[np.int64], form: tuple[int, int]) -> Part:
+def _part(split: str, pixels: NDArray[np.uint8], targets: NDArray[np.int64], form: tuple[int, int]) -> SplitPart:
     side, channels = form
     names = tuple(f"{split}/{row:05d}" for row in range(len(pixels)))
     hashes = tuple(hashlib.blake2b(each.tobytes(), digest_size=16).hexdigest() for each in pixels)
     if pixels.shape[1:] != (side, side, channels):
         pixels = np.stack([reform(each, side, channels) for each in pixels])
-    return Part(Array(np.ascontiguousarray(pixels)), names, hashes, targets)
+    return SplitPart(Array(np.ascontiguousarray(pixels)), names, hashes, targets)
 
 
 _SETS: dict[str, Callable[[Path, Reporter], _Arrays | dict[str, Tree]]] = {

@@ -16,7 +16,7 @@ from onnx import ModelProto
 from edgekd.exporting.parity import BATCH, Parity, difference
 from edgekd.profiling.measure.measuring import Setting
 from edgekd.profiling.measure.process import Child
-from edgekd.quantization.calibration import Calibrator, Quantised, Recipe
+from edgekd.quantization.calibration import CalibrationRecipe, Calibrator, Quantised
 from edgekd.quantization.graph import Graph
 from edgekd.quantization.grid import Array
 from edgekd.quantization.sensitivity import (
@@ -72,22 +72,24 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Int8Trial:
     """A recipe and the divergence (nats) of its answers from float32's on validation images."""
 
-    recipe: Recipe
+    recipe: CalibrationRecipe
     divergence: float
 
 
-def find_recipe(calibrator: Calibrator, evidence: Evidence, recipes: Sequence[Recipe]) -> list[Trial]:
+def find_recipe(calibrator: Calibrator, evidence: Evidence, recipes: Sequence[CalibrationRecipe]) -> list[Int8Trial]:
     """All recipes tried, the one nearest to the float32 answers first."""
     few = evidence.first(TRIED)
-    trials = [Trial(each, divergence(few.answer(calibrator.quantise(each).model), few.expected)) for each in recipes]
+    trials = [
+        Int8Trial(each, divergence(few.answer(calibrator.quantise(each).model), few.expected)) for each in recipes
+    ]
     return sorted(trials, key=lambda trial: trial.divergence)
 
 
 def find_costs(
-    calibrator: Calibrator, recipe: Recipe, evidence: Evidence, setting: Setting | None
+    calibrator: Calibrator, recipe: CalibrationRecipe, evidence: Evidence, setting: Setting | None
 ) -> list[Sensitivity]:
     """What each layer costs in accuracy and, measured with `setting`, in time."""
     few = evidence.first(TRIED // 2)
@@ -114,7 +116,11 @@ def _times(model: ModelProto, graph: Graph, setting: Setting) -> dict[str, float
 
 
 def mix(
-    calibrator: Calibrator, recipe: Recipe, costs: Sequence[Sensitivity], evidence: Evidence, most_lost: float
+    calibrator: Calibrator,
+    recipe: CalibrationRecipe,
+    costs: Sequence[Sensitivity],
+    evidence: Evidence,
+    most_lost: float,
 ) -> tuple[Quantised, list[str]]:
     """INT8 without the layers it makes slower and, until no more than `most_lost` is lost, without the worst others.
 

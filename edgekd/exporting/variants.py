@@ -18,7 +18,7 @@ from edgekd.exporting.half import to_half
 from edgekd.exporting.int8 import (
     Evidence,
     Feed,
-    Trial,
+    Int8Trial,
     find_costs,
     find_recipe,
     mix,
@@ -56,7 +56,7 @@ MEMORY = 4e8
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """The float32 file that the others are made of, its metadata, and how canvases are fed to it."""
 
     path: Path
@@ -75,10 +75,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportJob:
     """What all files of an export share."""
 
-    source: Source
+    source: ExportSource
     config: Export
     evidence: Evidence
     setting: Setting | None
@@ -86,7 +86,7 @@ class Job:
     report: Reporter
 
 
-def write_variants(source: Source, config: Export, report: Reporter) -> Result:
+def write_variants(source: ExportSource, config: Export, report: Reporter) -> Result:
     """Write what --quantize asks for; Result.failure is CheckFailed where a file had to be rejected."""
     job = _prepare(source, config, report)
     variants = []
@@ -113,7 +113,7 @@ def write_variants(source: Source, config: Export, report: Reporter) -> Result:
     return replace(found, data={**found.data, "raw_files": raw}) if raw else found
 
 
-def write_raw(source: Source, files: Mapping[str, Path], tolerance: float) -> dict[str, Any]:
+def write_raw(source: ExportSource, files: Mapping[str, Path], tolerance: float) -> dict[str, Any]:
     """Beside each file one that takes raw images; where they are and how they compare. Raises CheckFailed."""
     if source.record is None:
         raise DataError(f"{source.path}: does not say how to prepare images", "export it from its run")
@@ -137,7 +137,7 @@ def write_raw(source: Source, files: Mapping[str, Path], tolerance: float) -> di
     return written
 
 
-def _prepare(source: Source, config: Export, report: Reporter) -> Job:
+def _prepare(source: ExportSource, config: Export, report: Reporter) -> ExportJob:
     host = read_host()
     device = find_device(config.device) if config.device else None
     arch, features, name = (host.arch, host.features, host.title)
@@ -148,7 +148,7 @@ def _prepare(source: Source, config: Export, report: Reporter) -> Job:
     if not len(source.data.val):
         raise DataError(f"{source.data.name}: no validation images", "give data with some, or a larger --val-fraction")
     inputs, labels = _images(source, source.data.val, None)
-    return Job(
+    return ExportJob(
         source,
         config,
         Evidence(inputs, labels, answers(source.path, inputs)),
@@ -165,7 +165,7 @@ def _setting(device: Device | None, config: Export) -> Setting:
     return Setting(batch, threads, min(1.0, config.duration), config.duration, 50.0)
 
 
-def _images(source: Source, split: Split, count: int | None) -> tuple[Array, Any]:
+def _images(source: ExportSource, split: Split, count: int | None) -> tuple[Array, Any]:
     """Evenly spread prepared images of a split and their labels: `count`, else as many as memory holds."""
     one = source.feed(make_batch(split, np.zeros(1, np.int64), PLAIN).canvas.numpy())
     most = max(2 * BATCH, int(MEMORY // max(one.nbytes, 1)))
@@ -174,12 +174,12 @@ def _images(source: Source, split: Split, count: int | None) -> tuple[Array, Any
     return source.feed(batch.canvas.numpy()), batch.target.numpy()
 
 
-def _write_half(job: Job) -> Variant:
+def _write_half(job: ExportJob) -> Variant:
     path = job.source.beside("fp16")
     return _keep(job, "fp16", path, to_half(onnx.load(job.source.path)), {})
 
 
-def _write_int8(job: Job) -> tuple[list[Variant], list[Sensitivity]]:
+def _write_int8(job: ExportJob) -> tuple[list[Variant], list[Sensitivity]]:
     config, report, source = job.config, job.report, job.source
     graph = read_graph(source.path)
     widths = [graph.weights[node.input[1]].shape[0] for node in graph.layers()]
@@ -210,7 +210,7 @@ def _write_int8(job: Job) -> tuple[list[Variant], list[Sensitivity]]:
     return [whole, _keep(job, "mixed", source.beside("mixed"), mixed.model, facts)], costs
 
 
-def _write_learnt(job: Job, learnt: LearntGrid, inputs: Array) -> Variant:
+def _write_learnt(job: ExportJob, learnt: LearntGrid, inputs: Array) -> Variant:
     """The INT8 file on the grid of the training, compared with what the network says on that grid."""
     made = learnt.quantise(inputs, job.kernels)
     strange = unlearnt(made)
@@ -227,7 +227,7 @@ def _kernels_in_words(kernels: Kernels) -> str:
     return f"{first}s8, weights within {kernels.weight_limit}"
 
 
-def _described(trials: list[Trial]) -> list[dict[str, Any]]:
+def _described(trials: list[Int8Trial]) -> list[dict[str, Any]]:
     return [{"recipe": each.recipe.in_words(), "divergence": each.divergence} for each in trials]
 
 
@@ -236,7 +236,7 @@ def _share(graph: Graph, left: list[str]) -> float:
     return 1 - sum(counts.get(each, 0) for each in left) / max(sum(counts.values()), 1)
 
 
-def _keep(job: Job, kind: str, path: Path, model: ModelProto, facts: dict[str, Any]) -> Variant:
+def _keep(job: ExportJob, kind: str, path: Path, model: ModelProto, facts: dict[str, Any]) -> Variant:
     """Write a file, prove it on the validation images; one that fails is kept under another name."""
     evidence = job.evidence
     short = {key: facts[key] for key in ("calibration_images", "recipe", "kernels") if key in facts}
@@ -261,11 +261,11 @@ def _keep(job: Job, kind: str, path: Path, model: ModelProto, facts: dict[str, A
     return Variant(kind, path, parity, None, facts)
 
 
-def _accuracy(job: Job, model: ModelProto) -> float | None:
+def _accuracy(job: ExportJob, model: ModelProto) -> float | None:
     return measure_accuracy(job.source, lambda inputs: replace(job.evidence, inputs=inputs).answer(model))
 
 
-def measure_accuracy(source: Source, answer: Callable[[Array], Array]) -> float | None:
+def measure_accuracy(source: ExportSource, answer: Callable[[Array], Array]) -> float | None:
     """Top-1 on the labelled test images; None when there are none."""
     split = source.data.test
     known = np.flatnonzero(split.targets != UNLABELLED)
@@ -277,7 +277,7 @@ def measure_accuracy(source: Source, answer: Callable[[Array], Array]) -> float 
 
 
 def _result(
-    job: Job,
+    job: ExportJob,
     variants: list[Variant],
     timed: dict[str, Timed],
     choice: Choice,

@@ -23,7 +23,7 @@ _FULL_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SplitPart:
     """Some images as a source hands them over: canvases by row with name, content hash and target."""
 
     pixels: Pixels
@@ -31,21 +31,21 @@ class Part:
     hashes: tuple[str, ...]
     targets: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.int64]) -> "Part":
+    def take(self, rows: NDArray[np.int64]) -> "SplitPart":
         """Only these rows, in this order."""
         chosen = rows.tolist()
-        return Part(
+        return SplitPart(
             choose(self.pixels, rows),
             tuple(self.paths[row] for row in chosen),
             tuple(self.hashes[row] for row in chosen),
             self.targets[rows],
         )
 
-    def then(self, other: "Part") -> "Part":
+    def then(self, other: "SplitPart") -> "SplitPart":
         """This part's rows, then the other's."""
         if not len(other.targets):
             return self
-        return Part(
+        return SplitPart(
             Joined(self.pixels, other.pixels),
             self.paths + other.paths,
             self.hashes + other.hashes,
@@ -58,21 +58,21 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ImageSource:
     """What whoever read the images hands to `assemble`; `val` is None where it is to be split off train."""
 
     name: str
     data: str
     classes: tuple[str, ...]
-    train: Part
-    val: Part | None
-    test: Part
+    train: SplitPart
+    val: SplitPart | None
+    test: SplitPart
     skipped: tuple[str, ...] = ()
     aspect: Aspect = "crop"
     grey_bits: int = 16
 
 
-def assemble(source: Source, config: Data) -> ImageData:
+def assemble(source: ImageSource, config: Data) -> ImageData:
     """Limit, split, fingerprint and measure the images of a source.
 
     `config.limit` counts before validation is split off, and as many images of the other folders are kept at most.
@@ -107,11 +107,11 @@ def assemble(source: Source, config: Data) -> ImageData:
     )
 
 
-def _limited(part: Part, config: Data) -> Part:
+def _limited(part: SplitPart, config: Data) -> SplitPart:
     return part.take(limit(part.paths, part.targets, config.limit))
 
 
-def _hold_out(train: Part, config: Data) -> NDArray[np.bool_]:
+def _hold_out(train: SplitPart, config: Data) -> NDArray[np.bool_]:
     held = hold_out(train.paths, train.targets, config.val_fraction, config.split_seed)
     if not held.any():
         raise DataError(
@@ -121,7 +121,7 @@ def _hold_out(train: Part, config: Data) -> NDArray[np.bool_]:
     return held
 
 
-def _split(everything: Split, held: NDArray[np.bool_], val: Part | None) -> tuple[Split, Split]:
+def _split(everything: Split, held: NDArray[np.bool_], val: SplitPart | None) -> tuple[Split, Split]:
     if val is not None:
         return everything, val.whole()
     kept, kept_out = (
@@ -131,7 +131,7 @@ def _split(everything: Split, held: NDArray[np.bool_], val: Part | None) -> tupl
     return kept, kept_out
 
 
-def _options(config: Data, source: Source, side: int, channels: int) -> dict[str, Any]:
+def _options(config: Data, source: ImageSource, side: int, channels: int) -> dict[str, Any]:
     """The options which reopen this data, as plain JSON values."""
     return {
         "data": source.data,
@@ -149,7 +149,7 @@ def _options(config: Data, source: Source, side: int, channels: int) -> dict[str
     }
 
 
-def _fingerprint(train: Part, source: Source, side: int, channels: int) -> str:
+def _fingerprint(train: SplitPart, source: ImageSource, side: int, channels: int) -> str:
     """A sha256 of everything training pixels and targets depend on; no place on disk is part of it."""
     head: dict[str, Any] = {"decoder": canvas.VERSION, "classes": source.classes, "canvas": side, "channels": channels}
     # left out where they change nothing, so that data keeps the fingerprint it had before these options

@@ -61,7 +61,7 @@ def decode(content: bytes, side: int, channels: int, aspect: Aspect = "crop", gr
         return np.asarray(_flat(square, channels), np.uint8).reshape(side, side, channels)
 
 
-class Measured(NamedTuple):
+class MeasuredCanvas(NamedTuple):
     """An image's sides in pixels, whether it is all grey, its largest value, and whether that is of 16 bits, not 8."""
 
     width: int
@@ -71,17 +71,17 @@ class Measured(NamedTuple):
     is_wide: bool
 
 
-def measure(content: bytes) -> Measured:
+def measure(content: bytes) -> MeasuredCanvas:
     """What an image is like; raises BadImage."""
     with _opened(content) as image:
         width, height = _upright_size(image)
         if image.mode in _SIXTEEN_BITS:
-            return Measured(width, height, True, int(np.asarray(image).max()), True)
+            return MeasuredCanvas(width, height, True, int(np.asarray(image).max()), True)
         image.draft("RGB", (_MEASURED_SIDE, _MEASURED_SIDE))
         plain = _eight_bits(image, 16)
         pixels = np.asarray(_flat(plain, 1 if plain.mode in ("L", "LA") else 3))
         is_grey = pixels.ndim == 2 or bool((pixels == pixels[..., :1]).all())
-        return Measured(width, height, is_grey, int(pixels.max()), False)
+        return MeasuredCanvas(width, height, is_grey, int(pixels.max()), False)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgekd.cores import available_cores
 from edgekd.errors import DataError
-from edgekd.images.canvas import Aspect, BadImage, Measured, decode, measure, strict_pillow
+from edgekd.images.canvas import Aspect, BadImage, MeasuredCanvas, decode, measure, strict_pillow
 from edgekd.ranks import own_cores
 from edgekd.report import Reporter
 
@@ -108,10 +108,10 @@ def _examine_one(
     return Examined(digest, "")
 
 
-def measure_all(paths: Sequence[str]) -> list[Measured]:
+def measure_all(paths: Sequence[str]) -> list[MeasuredCanvas]:
     """Size and values of each file that is an image."""
 
-    def work(path: str) -> Measured | None:
+    def work(path: str) -> MeasuredCanvas | None:
         try:
             return measure(read(path))
         except (BadImage, DataError):

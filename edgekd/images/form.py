@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgekd.config import Data
-from edgekd.images.canvas import Measured
+from edgekd.images.canvas import MeasuredCanvas
 from edgekd.images.decoder import Form, measure_all
 from edgekd.images.folder import File
 from edgekd.report import Reporter
@@ -33,11 +33,11 @@ def _spread(files: Sequence[File], most: int) -> list[str]:
     return [file.path for file in files[:: max(1, -(-len(files) // most))]]
 
 
-def _choose_channels(sample: Sequence[Measured]) -> int:
+def _choose_channels(sample: Sequence[MeasuredCanvas]) -> int:
     return 1 if sample and all(each.is_grey for each in sample) else 3
 
 
-def _choose_side(sample: Sequence[Measured], config: Data, report: Reporter) -> int:
+def _choose_side(sample: Sequence[MeasuredCanvas], config: Data, report: Reporter) -> int:
     """The nearest of a few sides; says which and why, and what becomes of images that are not square."""
     if not sample:
         return _SIDES[0]
@@ -58,7 +58,7 @@ def _choose_side(sample: Sequence[Measured], config: Data, report: Reporter) -> 
     return side
 
 
-def _grey_bits(files: tuple[File, ...], sample: Sequence[Measured], config: Data, report: Reporter) -> int:
+def _grey_bits(files: tuple[File, ...], sample: Sequence[MeasuredCanvas], config: Data, report: Reporter) -> int:
     """The bits that wide grey values use, by the largest of many images; what is found is said."""
     if config.grey_bits != "auto":
         return int(config.grey_bits)
@@ -76,7 +76,7 @@ def _grey_bits(files: tuple[File, ...], sample: Sequence[Measured], config: Data
     return bits
 
 
-def _tell_dark(sample: Sequence[Measured], report: Reporter) -> None:
+def _tell_dark(sample: Sequence[MeasuredCanvas], report: Reporter) -> None:
     largest = max((each.largest for each in sample), default=255)
     if largest < _DARK:
         report.warn(

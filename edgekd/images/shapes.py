@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgekd.config import Data
 from edgekd.errors import DataError
 from edgekd.images import shape_drawing as scenes
-from edgekd.images.assembly import Part, Source
+from edgekd.images.assembly import ImageSource, SplitPart
 from edgekd.images.decoded import is_array, write_array
 from edgekd.images.decoder import Form, threads
 from edgekd.images.partition import limit
@@ -27,7 +27,7 @@ Canvases = NDArray[np.uint8]
 Index = NDArray[np.int64]
 
 
-def open_shapes(config: Data, report: Reporter) -> Source:
+def open_shapes(config: Data, report: Reporter) -> ImageSource:
     """The shapes at the canvas asked for (default 32 pixels, RGB); raises DataError when it has no room."""
     form = Form(config.canvas or 32, 1 if config.channels == "1" else 3)
     names = {split: tuple(f"{split}/{row:05d}" for row in range(count)) for split, count in _COUNTS.items()}
@@ -41,14 +41,14 @@ def open_shapes(config: Data, report: Reporter) -> Source:
         _part([names[split][row] for row in rows.tolist()], scenes.targets_of(rows), part)
         for (split, rows), part in zip(index.items(), _halves(canvases, index), strict=True)
     )
-    return Source("shapes", "shapes", scenes.CLASSES, train, None, test)
+    return ImageSource("shapes", "shapes", scenes.CLASSES, train, None, test)
 
 
-def _part(names: Sequence[str], labels: Index, canvases: Canvases) -> Part:
+def _part(names: Sequence[str], labels: Index, canvases: Canvases) -> SplitPart:
     # a scene's pixels follow from its number, so its number stands for its content
     words = (f"shapes {scenes.VERSION} {name}".encode() for name in names)
     hashes = tuple(hashlib.blake2b(each, digest_size=16).hexdigest() for each in words)
-    return Part(Array(canvases), tuple(names), hashes, labels)
+    return SplitPart(Array(canvases), tuple(names), hashes, labels)
 
 
 def _kept(form: Form, index: Mapping[str, Index], budget_gb: float, report: Reporter) -> Canvases:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgekd.config import Data
 from edgekd.errors import DataError
-from edgekd.images.assembly import Part, Source
+from edgekd.images.assembly import ImageSource, SplitPart
 from edgekd.images.decoder import Examined, Form
 from edgekd.images.files import Opened, open_files
 from edgekd.images.folder import File, Tree, count_words, list_unlabelled
@@ -38,7 +38,7 @@ def open_trees(
     config: Data,
     report: Reporter,
     classes: tuple[str, ...] | None = None,
-) -> Source:
+) -> ImageSource:
     """Decode the files of `train`, `test` and, where there is one, `val`; without a test a part of train is held out.
 
     `place` is name and root. With `classes`, those of a model, any of them may lack images.
@@ -67,10 +67,10 @@ def open_trees(
     _tell_missing(trees, found, report)
     train, val, test = (found.get(split) for split in ("train", "val", "test"))
     assert train is not None and test is not None
-    return Source(name, str(root), trees["train"].classes, train, val, test, skipped, form.aspect, form.grey_bits)
+    return ImageSource(name, str(root), trees["train"].classes, train, val, test, skipped, form.aspect, form.grey_bits)
 
 
-def open_unlabelled(config: Data, report: Reporter, classes: tuple[str, ...]) -> Source:
+def open_unlabelled(config: Data, report: Reporter, classes: tuple[str, ...]) -> ImageSource:
     """The images of --unlabelled alone: all are trained on, none is validated or tested."""
     if config.unlabelled is None:
         raise DataError("--data none: means images without labels, and no folder of such is given", "--unlabelled DIR")
@@ -82,10 +82,10 @@ def open_unlabelled(config: Data, report: Reporter, classes: tuple[str, ...]) ->
     [train] = _cut_up(opened, files, [len(files)])
     nothing = train.take(np.empty(0, np.int64))
     name = normalise(root.name) or "images"
-    return Source(name, NO_LABELS, classes, train, nothing, nothing, skipped, form.aspect, form.grey_bits)
+    return ImageSource(name, NO_LABELS, classes, train, nothing, nothing, skipped, form.aspect, form.grey_bits)
 
 
-def with_unlabelled(source: Source, config: Data, report: Reporter) -> Source:
+def with_unlabelled(source: ImageSource, config: Data, report: Reporter) -> ImageSource:
     """The source with the images of --unlabelled added to its training images."""
     files = _more_unlabelled(config)
     if not files:
@@ -118,7 +118,7 @@ def _in_one_numbering(trees: Mapping[str, Tree], classes: tuple[str, ...] | None
     return {split: tree.renumbered(known) for split, tree in trees.items()}
 
 
-def _tell_missing(trees: Mapping[str, Tree], parts: Mapping[str, Part], report: Reporter) -> None:
+def _tell_missing(trees: Mapping[str, Tree], parts: Mapping[str, SplitPart], report: Reporter) -> None:
     """Say which classes a part has no images of; train lacks none, or is not what is asked about."""
     roots = {trees[split].root: split for split in parts if split != "train" and split in trees}
     for split in roots.values():
@@ -179,10 +179,10 @@ def _faulty(files: Iterable[File], examined: Iterable[Examined]) -> dict[str, st
     return {file.path: each.fault for file, each in zip(files, examined, strict=True) if each.fault}
 
 
-def _cut_up(opened: Opened, files: Sequence[File], sizes: list[int]) -> list[Part]:
+def _cut_up(opened: Opened, files: Sequence[File], sizes: list[int]) -> list[SplitPart]:
     """Consecutive parts of these sizes without the bad images."""
     hashes = tuple(each.digest for each in opened.examined)
-    whole = Part(opened.pixels, _names(files), hashes, _targets(files))
+    whole = SplitPart(opened.pixels, _names(files), hashes, _targets(files))
     good = np.array([not each.fault for each in opened.examined], bool)
     borders = np.cumsum([0, *sizes])
     return [
@@ -191,7 +191,7 @@ def _cut_up(opened: Opened, files: Sequence[File], sizes: list[int]) -> list[Par
     ]
 
 
-def _check_filled(classes: tuple[str, ...], parts: Mapping[str, Part], skipped: tuple[str, ...]) -> None:
+def _check_filled(classes: tuple[str, ...], parts: Mapping[str, SplitPart], skipped: tuple[str, ...]) -> None:
     for split, part in parts.items():
         empty = {name for target, name in enumerate(classes) if not (part.targets == target).any()}
         if len(empty) == len(classes) or (empty and split == "train"):

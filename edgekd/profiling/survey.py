@@ -20,7 +20,7 @@ from edgekd.profiling.judge.comparison import compare, pick_winner
 from edgekd.profiling.measure.energy import measure_energy
 from edgekd.profiling.measure.inspection import inspect_subject
 from edgekd.profiling.measure.measuring import Measured, Setting, Subject, drift_warning, in_words, measure
-from edgekd.profiling.measure.plan import Plan, make_plan
+from edgekd.profiling.measure.plan import MeasurePlan, make_plan
 from edgekd.profiling.measure.quantiles import ratio_interval
 from edgekd.profiling.model_files import find_images, find_subjects
 from edgekd.report import Reporter
@@ -29,12 +29,12 @@ Found = dict[tuple[str, Setting], Measured]
 
 
 @dataclass(frozen=True)
-class Task:
+class ProfileTask:
     """What was asked for, settled."""
 
     config: Profile
     device: Device | None
-    plan: Plan
+    plan: MeasurePlan
     subjects: Sequence[Subject]
     baseline: dict[str, Any] | None
     rivals: dict[str, Subject]
@@ -77,14 +77,14 @@ def survey(config: Profile, report: Reporter) -> dict[str, Any]:
     }
 
 
-def _settle(config: Profile, cores: int) -> Task:
+def _settle(config: Profile, cores: int) -> ProfileTask:
     device = find_device(config.device) if config.device else None
     baseline = read_baseline(config.baseline) if config.baseline else None
     subjects = find_subjects(config.models, config.runs)
     if config.images is not None:
         find_images(config.images, subjects)
     rivals = _rivals(config.baseline, baseline, subjects) if config.baseline and baseline else {}
-    return Task(config, device, make_plan(config, device, cores), subjects, baseline, rivals)
+    return ProfileTask(config, device, make_plan(config, device, cores), subjects, baseline, rivals)
 
 
 def _rivals(path: Path, baseline: dict[str, Any], subjects: Sequence[Subject]) -> dict[str, Subject]:
@@ -94,7 +94,7 @@ def _rivals(path: Path, baseline: dict[str, Any], subjects: Sequence[Subject]) -
     return {name: other for name, other in found.items() if other is not None}
 
 
-def _announcement(task: Task) -> str:
+def _announcement(task: ProfileTask) -> str:
     names = ", ".join(subject.name for subject in task.subjects)
     each = "; ".join(in_words(one.batch, one.threads) for one in task.plan.settings)
     count = len(task.plan.settings) * len(task.subjects) + len(task.rivals)
@@ -102,7 +102,7 @@ def _announcement(task: Task) -> str:
     return f"measuring {names} ({each}): about {seconds:.0f} s, silent so as not to disturb"
 
 
-def _measure(task: Task) -> Found:
+def _measure(task: ProfileTask) -> Found:
     found: Found = {}
     for setting in task.plan.settings:
         extra = list(task.rivals.values()) if setting == task.plan.judged else []
@@ -112,7 +112,7 @@ def _measure(task: Task) -> Found:
     return found
 
 
-def measured_now(task: Task, measured: Found) -> dict[str, tuple[Measured, Measured | None]]:
+def measured_now(task: ProfileTask, measured: Found) -> dict[str, tuple[Measured, Measured | None]]:
     """By model: its judged measurement, and that of the baseline's model where one was measured beside it."""
     judged = task.plan.judged
     return {
@@ -129,7 +129,7 @@ def _drifts(measured: Found) -> list[str]:
     return [f"{name}: {words}" for name, words in found if words]
 
 
-def _entry(task: Task, subject: Subject, measured: Found) -> dict[str, Any]:
+def _entry(task: ProfileTask, subject: Subject, measured: Found) -> dict[str, Any]:
     """The report's entry of one model."""
     file, judged = subject.file, task.plan.judged
     figures = measured[subject.name, judged].figures
@@ -162,7 +162,7 @@ def _entry(task: Task, subject: Subject, measured: Found) -> dict[str, Any]:
     return {**entry, "checks": [check.as_dict() for check in checks], "passed": False if is_wrong else held}
 
 
-def _energy(task: Task, subject: Subject) -> dict[str, Any] | None:
+def _energy(task: ProfileTask, subject: Subject) -> dict[str, Any] | None:
     """Energy of one image, or why it is not known; None where nobody asked."""
     if not task.config.energy and task.plan.limits.budget.max_energy_mj is None:
         return None
@@ -171,7 +171,7 @@ def _energy(task: Task, subject: Subject) -> dict[str, Any] | None:
     return {"reason": found} if isinstance(found, str) else found
 
 
-def _against_first(task: Task, subject: Subject, measured: Found) -> dict[str, float] | None:
+def _against_first(task: ProfileTask, subject: Subject, measured: Found) -> dict[str, float] | None:
     """How many times as fast as the first model, from rounds taken in turn, with its 95 % interval."""
     first = task.subjects[0]
     if subject is first:

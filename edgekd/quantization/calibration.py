@@ -15,7 +15,7 @@ from edgekd.quantization.writer import activation_grid, weight_grid, write_int8
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CalibrationRecipe:
     """How a network is calibrated: the rule for ranges, and which corrections are made."""
 
     method: Method = "minmax"
@@ -37,7 +37,7 @@ class Quantised:
 
     model: ModelProto
     grid: dict[str, Steps]
-    recipe: Recipe | None
+    recipe: CalibrationRecipe | None
 
 
 class Calibrator:
@@ -55,12 +55,12 @@ class Calibrator:
         if self.pairs:
             self._equal = equal, observe(equal, inputs)
 
-    def recipes(self, method: Method | None = None) -> list[Recipe]:
+    def recipes(self, method: Method | None = None) -> list[CalibrationRecipe]:
         """What is worth trying: every rule (or the one given), with and without equalisation where it applies."""
         ways = (False, True) if self.pairs else (False,)
-        return [Recipe(each, equalised=way) for each in ([method] if method else METHODS) for way in ways]
+        return [CalibrationRecipe(each, equalised=way) for each in ([method] if method else METHODS) for way in ways]
 
-    def quantise(self, recipe: Recipe, left_out: Collection[str] = ()) -> Quantised:
+    def quantise(self, recipe: CalibrationRecipe, left_out: Collection[str] = ()) -> Quantised:
         """The network by this recipe; layers named in `left_out` stay float32."""
         start, observed = self.graph, self._plain
         if recipe.equalised and self._equal is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto
 
-from edgekd.quantization.calibration import Calibrator, Recipe
+from edgekd.quantization.calibration import CalibrationRecipe, Calibrator
 from edgekd.quantization.graph import Graph, groups_of
 from edgekd.quantization.grid import Array
 
@@ -46,7 +46,9 @@ def _shifted(logits: Array) -> Array:
     return np.asarray(logits - logits.max(1, keepdims=True), np.float64)
 
 
-def measure_layers(calibrator: Calibrator, recipe: Recipe, answer: Answer, expected: Array) -> list[Sensitivity]:
+def measure_layers(
+    calibrator: Calibrator, recipe: CalibrationRecipe, answer: Answer, expected: Array
+) -> list[Sensitivity]:
     """Quantise every layer alone and compare the answers with the float32 ones `expected` [n, classes]."""
     graph = calibrator.graph
     every = {node.name for node in graph.nodes}

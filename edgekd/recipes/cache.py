@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.cache.folder import cache_names, check_named, find_cache, the_one
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.state import read_state
 from edgekd.cache.status import tell_status
 from edgekd.config import Caches
@@ -63,7 +63,7 @@ def _row(folder: Path) -> dict[str, Any]:
     return facts | {"store": store_words(plan), "state": str(state), "finished": state.is_finished}
 
 
-def store_words(plan: Plan) -> str:
+def store_words(plan: CachePlan) -> str:
     """`topk 100 + pooled`: the number format and the further columns."""
     return " + ".join([f"{plan.store} {plan.topk}" if plan.topk else plan.store, *plan.extras])
 

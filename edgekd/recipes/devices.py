@@ -11,7 +11,7 @@ from edgekd.profiling.device.host import read_host
 from edgekd.profiling.device.identity import identify
 from edgekd.profiling.device.own_profile import name_of_host, profile_of_host
 from edgekd.profiling.device.profiles import Device, find_device, names
-from edgekd.profiling.judge.budget import Limits
+from edgekd.profiling.judge.budget import BudgetLimits
 from edgekd.profiling.tables import whole
 from edgekd.report import Cell, Reporter, Result, Table
 
@@ -83,7 +83,7 @@ def _new(config: Devices, report: Reporter) -> Result:
 
 
 def _plain(device: Device) -> dict[str, Any]:
-    stated = Limits(device.budget, device.batch).stated
+    stated = BudgetLimits(device.budget, device.batch).stated
     percentile = {"percentile": device.budget.percentile} if device.budget.percentile is not None else {}
     found = asdict(device) | {"budget": {**stated, **percentile, "batch": device.batch}, "path": str(device.path)}
     del found["batch"]

@@ -20,7 +20,7 @@ from edgekd.exporting.learnt import LearntGrid
 from edgekd.exporting.onnx import fix_batch, write_metadata, write_onnx
 from edgekd.exporting.parity import answers, check, compare, reject
 from edgekd.exporting.script import script_of, text_for
-from edgekd.exporting.variants import Source, write_raw, write_variants
+from edgekd.exporting.variants import ExportSource, write_raw, write_variants
 from edgekd.images.decoder import form_of
 from edgekd.images.imageset import ImageData
 from edgekd.models.finished import student_run
@@ -102,15 +102,15 @@ def run(config: Export, report: Reporter) -> Result:
             return network.prepare(torch.from_numpy(canvas)).contiguous().numpy()
 
     if config.embed_preprocess:
-        facts["raw_images"] = write_raw(Source(path, record, feed, data), {"fp32": path}, config.tolerance)
+        facts["raw_images"] = write_raw(ExportSource(path, record, feed, data), {"fp32": path}, config.tolerance)
     plain = Result(facts, (_table(facts, path),))
     if tools.converters:
         original = Original(path, record, inputs, labels, logits, source, data.test)
         plain = _joined(plain, write_deployments(original, tools, config, report))
-    return _with_variants(plain, network, Source(path, record, feed, data), config, report)
+    return _with_variants(plain, network, ExportSource(path, record, feed, data), config, report)
 
 
-def _with_variants(plain: Result, network: Network, source: Source, config: Export, report: Reporter) -> Result:
+def _with_variants(plain: Result, network: Network, source: ExportSource, config: Export, report: Reporter) -> Result:
     """The files of fewer bits added to a result: those asked for, or int8 where the network learnt to be rounded."""
     if network.spec.transforms:
         source = replace(source, learnt=LearntGrid(network, config.opset))
@@ -173,7 +173,7 @@ def _of_file(config: Export, report: Reporter) -> Result:
         )
     if config.quantize == "none":
         return found
-    return _joined(found, write_variants(Source(path, record, feed, data, config.output or path), config, report))
+    return _joined(found, write_variants(ExportSource(path, record, feed, data, config.output or path), config, report))
 
 
 def _some(

@@ -13,7 +13,7 @@ SIZES = {"b": 1, "B": 1, "i": 4, "I": 4, "Q": 8}
 
 
 @dataclass(frozen=True)
-class Table:
+class FlatTable:
     """The table at a position of the data."""
 
     data: memoryview
@@ -24,16 +24,16 @@ class Table:
         place = self._place(field)
         return default if place is None else _unpack(self.data, place, kind)
 
-    def table(self, field: int) -> "Table | None":
+    def table(self, field: int) -> "FlatTable | None":
         """A field with a table."""
         place = self._place(field)
-        return None if place is None else Table(self.data, _follow(self.data, place))
+        return None if place is None else FlatTable(self.data, _follow(self.data, place))
 
-    def tables(self, field: int) -> Iterator["Table"]:
+    def tables(self, field: int) -> Iterator["FlatTable"]:
         """A field with a vector of tables."""
         start, count = self._vector(field, 4)
         for index in range(count):
-            yield Table(self.data, _follow(self.data, start + 4 * index))
+            yield FlatTable(self.data, _follow(self.data, start + 4 * index))
 
     def numbers(self, field: int, kind: str = "i") -> list[int]:
         """A field with a vector of numbers."""
@@ -70,9 +70,9 @@ class Table:
         return start + 4, count
 
 
-def root(data: memoryview) -> Table:
+def root(data: memoryview) -> FlatTable:
     """The outermost table; raises ValueError where the data ends before it."""
-    return Table(data, _follow(data, 0))
+    return FlatTable(data, _follow(data, 0))
 
 
 def _follow(data: memoryview, place: int) -> int:

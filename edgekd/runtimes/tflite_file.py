@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgekd.errors import CheckpointError
 from edgekd.runtimes.attachment import read_attached
-from edgekd.runtimes.flatbuffer import Table, root
+from edgekd.runtimes.flatbuffer import FlatTable, root
 from edgekd.runtimes.model_file import ModelFile, hash_files
 
 MARK = b"TFL3"
@@ -48,7 +48,7 @@ def read_model(path: Path) -> ModelFile:
     )
 
 
-def _survey(model: Table) -> tuple[Counter[str], Counter[str]]:
+def _survey(model: FlatTable) -> tuple[Counter[str], Counter[str]]:
     """Operators by name, and weights by precision."""
     codes = [_name(each) for each in model.tables(1)]
     lengths = [max(each.length(0), each.number(2, "Q")) for each in model.tables(4)]
@@ -67,6 +67,6 @@ def _survey(model: Table) -> tuple[Counter[str], Counter[str]]:
     return operators, kinds
 
 
-def _name(code: Table) -> str:
+def _name(code: FlatTable) -> str:
     number = max(code.number(0, "b"), code.number(3))
     return code.text(1) or OPERATORS.get(number, f"builtin {number}")

@@ -13,7 +13,7 @@ from edgekd.cache.columns import encode, topk_errors
 from edgekd.cache.fit import check_fit
 from edgekd.cache.folder import all_shards, missing_shards, seal
 from edgekd.cache.logit_files import in_class_order, read_logits, rows_for
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.rows import default_store
 from edgekd.cache.shards import write_shard
 from edgekd.cache.store import open_cache
@@ -78,10 +78,12 @@ def _errors(logits: Tensor, rows: NDArray[np.int64], targets: Tensor, topk: int)
     return topk_errors(logits[rows[::every]], targets[::every], topk, TEMPERATURES) if topk else {}
 
 
-def _plan(path: Path, data: ImageData, config: CacheLogits, store: tuple[str, int], errors: dict[str, float]) -> Plan:
+def _plan(
+    path: Path, data: ImageData, config: CacheLogits, store: tuple[str, int], errors: dict[str, float]
+) -> CachePlan:
     described = describe_data(data)
     teacher = {"name": slug(path.stem), "place": str(path), "model": slug(path.stem), "sha256": file_sum(path)}
-    return Plan(
+    return CachePlan(
         teacher=teacher | {"code": None, "feeding": None, "spec": None},
         data={name: described[name] for name in ("name", "options", "classes", "canvas", "channels")},
         views=PLAIN.describe(),
@@ -99,7 +101,7 @@ def _plan(path: Path, data: ImageData, config: CacheLogits, store: tuple[str, in
     )
 
 
-def _check_place(folder: Path, plan: Plan, data: ImageData, config: CacheLogits) -> None:
+def _check_place(folder: Path, plan: CachePlan, data: ImageData, config: CacheLogits) -> None:
     """Raise CacheError when another cache, or something else, is there; with --overwrite a cache is removed."""
     if not (folder / "plan.json").is_file():
         if folder.exists() and any(path.suffix != ".part" for path in folder.iterdir()):

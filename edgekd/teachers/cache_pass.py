@@ -16,8 +16,8 @@ from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.folder import Shard, all_shards, missing_shards, read_manifest, seal
 from edgekd.cache.guard import guarding, in_use
 from edgekd.cache.listing import match
-from edgekd.cache.parts import Part, read_parts
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.parts import ListingPart, read_parts
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.shards import write_shard
 from edgekd.cache.state import read_state, views_asked, views_to_have
 from edgekd.cache.store import LogitCache, open_cache
@@ -121,7 +121,9 @@ def fill(teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Re
     return Filled(folder, open_cache(folder), data, len(shards), len(shards))
 
 
-def _views(folder: Path, plan: Plan, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose) -> int:
+def _views(
+    folder: Path, plan: CachePlan, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
+) -> int:
     """How many views the cache will have; a student's training completes one that was made with fewer."""
     there = views_to_have(folder, plan, config.views)
     usual = settle_cache_views(read_state(folder), config.views, len(data.everything), purpose.epochs)
@@ -136,7 +138,7 @@ def _views(folder: Path, plan: Plan, data: ImageData, config: CacheLogits, repor
 
 def _plan(
     folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
-) -> tuple[Plan, Network | None]:
+) -> tuple[CachePlan, Network | None]:
     """The plan that is there, or a new one, and the network that it took to make it."""
     plan = _known_plan(folder, teacher, data, config, purpose)
     if plan is not None:
@@ -158,7 +160,7 @@ def _plan(
 
 def _new_plan(
     folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, report: Reporter, purpose: Purpose
-) -> tuple[Plan, Network, float]:
+) -> tuple[CachePlan, Network, float]:
     """A plan made now, the network, and the seconds that one image takes it."""
     network = teacher.network(config).to(device_of(config)).eval()
     config = choose_views(config, teacher.views, teacher.place, data, report)
@@ -171,7 +173,7 @@ def _new_plan(
 
 def _known_plan(
     folder: Path, teacher: KnownTeacher, data: ImageData, config: CacheLogits, purpose: Purpose
-) -> Plan | None:
+) -> CachePlan | None:
     """The plan that is there already, if it fits; None where there is none, or with --overwrite one that does not."""
     if not (folder / "plan.json").is_file():
         if folder.exists() and any(path.suffix != ".part" for path in folder.iterdir()):
@@ -196,7 +198,7 @@ def _known_plan(
     return plan
 
 
-def _check_store(folder: Path, plan: Plan, config: CacheLogits) -> None:
+def _check_store(folder: Path, plan: CachePlan, config: CacheLogits) -> None:
     asked = {"store": config.store, "topk": config.topk, "columns": sorted(config.columns) or None}
     there = {"store": plan.store, "topk": plan.topk, "columns": sorted(plan.extras)}
     for name, value in asked.items():
@@ -207,7 +209,7 @@ def _check_store(folder: Path, plan: Plan, config: CacheLogits) -> None:
             )
 
 
-def _check_format(folder: Path, plan: Plan, config: CacheLogits) -> None:
+def _check_format(folder: Path, plan: CachePlan, config: CacheLogits) -> None:
     """Raise CacheError when the cache was made otherwise than asked: its shards must all be alike."""
     there = {name: plan.compute.get(name) for name in ("precision", "memory_format")} | {"batch_size": plan.batch_size}
     for name, value in there.items():
@@ -219,7 +221,7 @@ def _check_format(folder: Path, plan: Plan, config: CacheLogits) -> None:
             )
 
 
-def _for_method(folder: Path, plan: Plan, config: CacheLogits, purpose: Purpose, report: Reporter) -> Plan:
+def _for_method(folder: Path, plan: CachePlan, config: CacheLogits, purpose: Purpose, report: Reporter) -> CachePlan:
     """The plan, with all logits as u8 where nobody asked for the top-k that the method does not bear."""
     temperature, is_open = purpose.temperature, config.store is None and config.topk is None
     if purpose.is_dense and plan.store == "topk" and is_open:
@@ -234,7 +236,7 @@ def _for_method(folder: Path, plan: Plan, config: CacheLogits, purpose: Purpose,
     return plan
 
 
-def _is_sealed(folder: Path, plan: Plan, parts: Sequence[Part], views: int) -> bool:
+def _is_sealed(folder: Path, plan: CachePlan, parts: Sequence[ListingPart], views: int) -> bool:
     return (folder / "manifest.json").is_file() and read_manifest(folder, plan) == (views, len(parts))
 
 
@@ -243,7 +245,7 @@ class _Work:
     """What one process writes."""
 
     folder: Path
-    plan: Plan
+    plan: CachePlan
     todo: tuple[Shard, ...]
 
 
@@ -285,7 +287,7 @@ def _interrupted(folder: Path, done: int, shards: int, stop: KeyboardInterrupt) 
     )
 
 
-def _columns(taps: Taps, batches: Iterator[Batch], plan: Plan, form: Format, bar: Progress) -> dict[str, Tensor]:
+def _columns(taps: Taps, batches: Iterator[Batch], plan: CachePlan, form: Format, bar: Progress) -> dict[str, Tensor]:
     """What the teacher says of these batches, as columns; raises CheckpointError when it is no number."""
     device = taps.device
     found: dict[str, list[Tensor]] = {}
@@ -301,7 +303,7 @@ def _columns(taps: Taps, batches: Iterator[Batch], plan: Plan, form: Format, bar
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def _check_finite(rows: dict[str, Tensor], plan: Plan) -> None:
+def _check_finite(rows: dict[str, Tensor], plan: CachePlan) -> None:
     """Raise CheckpointError when a stored number is none, or is too large for its format."""
     for name, value in rows.items():
         # the mass of the rest is log(0) where all logits are listed

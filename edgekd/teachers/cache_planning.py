@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgekd.cache.columns import topk_errors
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.rows import default_store
 from edgekd.cache.state import State, seconds_per_row, views_to_have
 from edgekd.compute.choosing import choose_format, choose_threads
@@ -41,7 +41,7 @@ TRIAL_IMAGES = 2_000
 
 def new_plan(
     teacher: KnownTeacher, data: ImageData, config: CacheLogits, network: Network, report: Reporter
-) -> tuple[Plan, float]:
+) -> tuple[CachePlan, float]:
     """Everything that decides the bytes, fixed before the first shard; and the seconds an image takes."""
     shapes: dict[str, list[int]] = {}
 
@@ -72,7 +72,7 @@ def new_plan(
     errors = _topk_errors(network, data, topk, form) if topk else {}
     if errors:
         tell_topk(topk, classes, errors, report)
-    plan = Plan(
+    plan = CachePlan(
         teacher=teacher.describe(),
         data={name: described[name] for name in ("name", "options", "classes", "canvas", "channels")},
         views=recipe.describe(),
@@ -113,7 +113,7 @@ def tell_topk(topk: int, classes: int, errors: dict[str, float], report: Reporte
     report.note(f"topk: {topk} of {classes} logits; error of the KD gradient against all of them: {told}")
 
 
-def affordable_views(plan: Plan, seconds: float, images: int, folder: Path, epochs: int | None) -> int:
+def affordable_views(plan: CachePlan, seconds: float, images: int, folder: Path, epochs: int | None) -> int:
     """Four views, more where they are cheap; as many as epochs use, ten minutes see and half of the free disk holds."""
     wanted = max(VIEWS, min(CHEAP_VIEWS, CHEAP / (seconds * images)))
     by_time = PATIENCE / (seconds * images)
@@ -145,7 +145,7 @@ def count_views(views: int) -> str:
     return f"{views} view{'s' * (views != 1)}"
 
 
-def tell_cost(plan: Plan, views: int, seconds: float, images: int, report: Reporter) -> None:
+def tell_cost(plan: CachePlan, views: int, seconds: float, images: int, report: Reporter) -> None:
     """Say how large a new cache will be and how long the teacher will take."""
     size, minutes = plan.row_bytes * images * views / 1e6, seconds * images * views / 60
     report.note(f"cache: {images:,} images x {views} views, {size:,.1f} MB, about {minutes:.1f} minutes")
@@ -156,7 +156,7 @@ def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def check_room(folder: Path, plan: Plan, rows: int) -> None:
+def check_room(folder: Path, plan: CachePlan, rows: int) -> None:
     """Raise CacheError when so many more rows cannot fit on the disk."""
     needed, free = rows * plan.row_bytes, _free_bytes(folder)
     if needed + SPARE_BYTES > free:

@@ -9,7 +9,7 @@ from typing import Any
 from edgekd.cache.alignment import known_images
 from edgekd.cache.fit import check_fit, version_warning
 from edgekd.cache.folder import cache_names, find_cache
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.store import LogitCache, open_cache
 from edgekd.cache.temperature import check_temperature
 from edgekd.compute.distributed import everyone
@@ -130,7 +130,7 @@ def newest_cache(config: Distill, teacher: Found) -> Path | None:
     return max(found, key=lambda folder: (folder / "plan.json").stat().st_mtime_ns) if found else None
 
 
-def _suits_schedule(plan: Plan, config: Distill) -> bool:
+def _suits_schedule(plan: CachePlan, config: Distill) -> bool:
     """Patient teaching has a cache of its own, with its mixup; any other schedule takes what is there."""
     return config.schedule != "patient" or plan.views.get("mixup", 0.0) == (config.mixup or 0.0)
 
@@ -247,7 +247,7 @@ def _refuse_itself(teacher: Path, place: Run) -> None:
         raise UsageError(f"{place.path}: is the teacher, a student cannot take its place", "give another --name")
 
 
-def _check_method(folder: Path, plan: Plan, method: Method) -> None:
+def _check_method(folder: Path, plan: CachePlan, method: Method) -> None:
     """Raise CacheError when the method softens more than a topk cache can bear."""
     if method.temperature is not None:
         check_temperature(folder, plan, method.temperature)

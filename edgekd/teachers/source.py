@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.store import LogitCache
 from edgekd.compute.formats import Layout
 from edgekd.config import CacheLogits, Code
@@ -117,7 +117,7 @@ def open_tail(cache: LogitCache, code: Code) -> Tail | None:
     return tail_of(network, examine(network))
 
 
-def as_it_is_now(plan: Plan) -> dict[str, Any] | None:
+def as_it_is_now(plan: CachePlan) -> dict[str, Any] | None:
     """What the plan says of its teacher, with the hash its weights have now; None when they are not there."""
     place = Path(plan.teacher["place"])
     if not (Run(place).weights if place.is_dir() else place).is_file():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.config import Distill
 from edgekd.images.imageset import ImageData
 from edgekd.methods.contract import Method, lacking
@@ -27,7 +27,7 @@ class Wanted:
     is_dense: bool = False
     temperature: float | None = None
 
-    def is_in(self, plan: Plan) -> bool:
+    def is_in(self, plan: CachePlan) -> bool:
         """Whether a cache of this plan has it."""
         return set(self.columns) <= set(plan.extras) and not (self.is_dense and plan.store == "topk")
 

@@ -11,14 +11,14 @@ from edgekd.cache.columns import encode
 from edgekd.cache.folder import all_shards, seal
 from edgekd.cache.listing import write_part
 from edgekd.cache.parts import read_parts
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.shards import write_shard
 from edgekd.images.imageset import Listing
 
 ROWS, CLASSES, VIEWS = 70, 3, 2
 
 
-def make_plan(**changes: object) -> Plan:
+def make_plan(**changes: object) -> CachePlan:
     values: dict[str, object] = {
         "teacher": {
             "name": "big-toys", "place": "runs/big-toys", "model": "big", "sha256": "aa", "code": None, "spec": None,
@@ -30,7 +30,7 @@ def make_plan(**changes: object) -> Plan:
         "batch_size": 1,
         "compute": {"precision": "fp32", "memory_format": "channels-last", "threads": 1, "device": "cpu"},
     }  # fmt: skip
-    return Plan(**(values | changes))  # type: ignore[arg-type]
+    return CachePlan(**(values | changes))  # type: ignore[arg-type]
 
 
 def make_listing(rows: int = ROWS) -> Listing:
@@ -45,7 +45,7 @@ def pooled_of(view: int, rows: int = ROWS) -> Tensor:
     return torch.randn(100, 4, generator=torch.Generator().manual_seed(100 + view))[:rows]
 
 
-def write_cache(folder: Path, plan: Plan, views: int = VIEWS) -> Path:
+def write_cache(folder: Path, plan: CachePlan, views: int = VIEWS) -> Path:
     """A finished cache of 70 images and of what further parts the folder lists."""
     plan.save(folder)
     write_part(folder, 0, make_listing(), range(ROWS))
@@ -62,7 +62,7 @@ def write_cache(folder: Path, plan: Plan, views: int = VIEWS) -> Path:
 
 
 @pytest.fixture
-def plan() -> Plan:
+def plan() -> CachePlan:
     return make_plan()
 
 
@@ -78,7 +78,7 @@ def expected() -> list[Tensor]:
 
 
 @pytest.fixture
-def planned() -> Callable[..., Plan]:
+def planned() -> Callable[..., CachePlan]:
     """Makes the same plan with some fields changed."""
     return make_plan
 
@@ -90,6 +90,6 @@ def write() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, plan: Plan) -> Path:
+def cache(tmp_path: Path, plan: CachePlan) -> Path:
     """A finished cache of three shards a view."""
     return write_cache(tmp_path / "toys", plan)

@@ -3,24 +3,24 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.cache.plan import BATCHES_PER_SHARD, FORMAT, SHARD_BYTES, Plan, read_plan
+from edgekd.cache.plan import BATCHES_PER_SHARD, FORMAT, SHARD_BYTES, CachePlan, read_plan
 from edgekd.errors import CacheError
 from edgekd.reading import read_json
 from edgekd.runs import write_json
 
-Planned = Callable[..., Plan]
+Planned = Callable[..., CachePlan]
 
 
 def rewrite(folder: Path, **changes: object) -> None:
     write_json(folder / "plan.json", read_json(folder / "plan.json", CacheError) | changes)
 
 
-def test_a_plan_survives_the_disk(tmp_path: Path, plan: Plan) -> None:
+def test_a_plan_survives_the_disk(tmp_path: Path, plan: CachePlan) -> None:
     assert plan.save(tmp_path)
     assert read_plan(tmp_path) == plan and read_plan(tmp_path).digest() == plan.digest()
 
 
-def test_the_first_plan_stays(tmp_path: Path, plan: Plan, planned: Planned) -> None:
+def test_the_first_plan_stays(tmp_path: Path, plan: CachePlan, planned: Planned) -> None:
     plan.save(tmp_path)
     assert not planned(store="u8").save(tmp_path) and read_plan(tmp_path) == plan
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
@@ -37,11 +37,13 @@ def test_the_first_plan_stays(tmp_path: Path, plan: Plan, planned: Planned) -> N
         {"compute": {"precision": "bf16", "memory_format": "channels-last", "threads": 1}},
     ],
 )
-def test_what_decides_the_bytes_decides_the_digest(plan: Plan, planned: Planned, change: dict[str, object]) -> None:
+def test_what_decides_the_bytes_decides_the_digest(
+    plan: CachePlan, planned: Planned, change: dict[str, object]
+) -> None:
     assert planned(**change).digest() != plan.digest()
 
 
-def test_names_places_and_threads_do_not(plan: Plan, planned: Planned) -> None:
+def test_names_places_and_threads_do_not(plan: CachePlan, planned: Planned) -> None:
     other = planned(
         teacher=plan.teacher | {"name": "other", "place": "elsewhere"},
         compute=plan.compute | {"threads": 8, "versions": {"torch": "9"}},
@@ -57,7 +59,7 @@ def test_wide_rows_make_shards_of_fewer_batches(planned: Planned) -> None:
 
 
 @pytest.mark.parametrize(("known", "hint"), [(FORMAT + 1, "update edgekd"), (1, "make the cache again"), ("x", "make")])
-def test_another_format_is_refused(tmp_path: Path, plan: Plan, known: object, hint: str) -> None:
+def test_another_format_is_refused(tmp_path: Path, plan: CachePlan, known: object, hint: str) -> None:
     plan.save(tmp_path)
     rewrite(tmp_path, format=known)
     with pytest.raises(CacheError, match=f"cache format {known}, this edgekd knows {FORMAT}") as caught:
@@ -68,14 +70,14 @@ def test_another_format_is_refused(tmp_path: Path, plan: Plan, known: object, hi
 @pytest.mark.parametrize(
     "change", [{"surplus": 1}, {"data": {}}, {"data": None}, {"compute": {}}, {"batch_size": 0}, {"teacher": []}]
 )
-def test_what_is_no_plan_is_told(tmp_path: Path, plan: Plan, change: dict[str, object]) -> None:
+def test_what_is_no_plan_is_told(tmp_path: Path, plan: CachePlan, change: dict[str, object]) -> None:
     plan.save(tmp_path)
     rewrite(tmp_path, **change)
     with pytest.raises(CacheError, match="not a plan"):
         read_plan(tmp_path)
 
 
-def test_a_torn_plan_is_told(tmp_path: Path, plan: Plan) -> None:
+def test_a_torn_plan_is_told(tmp_path: Path, plan: CachePlan) -> None:
     plan.save(tmp_path)
     (tmp_path / "plan.json").write_text((tmp_path / "plan.json").read_text()[:100])
     with pytest.raises(CacheError, match="cannot be read as JSON"):

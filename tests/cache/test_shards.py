@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgekd.cache.columns import encode
 from edgekd.cache.folder import Shard
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.rows import STORES
 from edgekd.cache.shards import read_shard, write_shard
 from edgekd.errors import CacheError
@@ -35,7 +35,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_columns_come_back_as_written(tmp_path: Path, planned: Callable[..., Plan], store: str) -> None:
+def test_columns_come_back_as_written(tmp_path: Path, planned: Callable[..., CachePlan], store: str) -> None:
     plan = planned(store=store, topk=2 if store == "topk" else 0, extras={"pooled": [4, 2]})
     columns = encode(torch.randn(6, 3), torch.tensor([-1, 0, 1, 2, 0, 1]), store, plan.topk)
     columns["pooled"] = torch.randn(6, 4, 2).half()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.cache.listing import write_part
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.state import in_ranges, last_written, read_state, seconds_left, share_lines
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
@@ -57,7 +57,7 @@ def test_views_that_were_begun_count_without_a_log(cache: Path) -> None:
     assert read_state(cache).views == 2
 
 
-def test_a_plan_alone_is_no_shard_yet(tmp_path: Path, plan: Plan) -> None:
+def test_a_plan_alone_is_no_shard_yet(tmp_path: Path, plan: CachePlan) -> None:
     plan.save(tmp_path)
     state = read_state(tmp_path)
     assert str(state) == "planned, no shard yet" and not state.is_finished and last_written(state) is None

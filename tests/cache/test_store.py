@@ -9,7 +9,7 @@ import torch
 from edgekd.cache.folder import all_shards, cache_names, find_cache, missing_shards, seal, shards_of
 from edgekd.cache.listing import write_part
 from edgekd.cache.parts import read_parts
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.store import open_cache
 from edgekd.errors import CacheError
 from edgekd.images.imageset import Listing
@@ -17,7 +17,7 @@ from edgekd.reading import read_json
 from edgekd.runs import write_json
 
 EVERY = np.arange(70, dtype=np.int64)
-Planned = Callable[..., Plan]
+Planned = Callable[..., CachePlan]
 Write = Callable[..., Path]
 
 
@@ -49,14 +49,14 @@ def test_further_columns_are_read_by_name(tmp_path: Path, planned: Planned, writ
     assert opened.logits(1, EVERY).shape == (70, 3)
 
 
-def test_shards_cover_every_row_once_and_no_part_twice(cache: Path, plan: Plan) -> None:
+def test_shards_cover_every_row_once_and_no_part_twice(cache: Path, plan: CachePlan) -> None:
     write_part(cache, 1, Listing(("x", "y"), ("1", "2")), range(2))
     shards = shards_of(plan, read_parts(cache), 0)
     assert [(shard.start, shard.stop) for shard in shards] == [(0, 32), (32, 64), (64, 70), (70, 72)]
     assert [shard.number for shard in shards] == [0, 1, 2, 3] and shards[2].part != shards[3].part
 
 
-def test_added_images_leave_the_old_shards_alone(cache: Path, plan: Plan, write: Write) -> None:
+def test_added_images_leave_the_old_shards_alone(cache: Path, plan: CachePlan, write: Write) -> None:
     before = {path: path.read_bytes() for path in cache.rglob("*.safetensors")}
     write_part(cache, 1, Listing(("x", "y"), ("1", "2")), range(2))
     assert [shard.number for shard in missing_shards(cache, all_shards(plan, read_parts(cache), 2))] == [3, 3]
@@ -65,14 +65,14 @@ def test_added_images_leave_the_old_shards_alone(cache: Path, plan: Plan, write:
     assert open_cache(cache).rows == 72 and all(path.read_bytes() == before[path] for path in before)
 
 
-def test_missing_shards_are_listed_in_writing_order(cache: Path, plan: Plan) -> None:
+def test_missing_shards_are_listed_in_writing_order(cache: Path, plan: CachePlan) -> None:
     shards = all_shards(plan, read_parts(cache), 3)
     shards[2].path(cache).unlink()
     found = missing_shards(cache, shards)
     assert [(shard.view, shard.number) for shard in found] == [(0, 2), (2, 0), (2, 1), (2, 2)]
 
 
-def test_one_flipped_byte_is_caught(cache: Path, plan: Plan) -> None:
+def test_one_flipped_byte_is_caught(cache: Path, plan: CachePlan) -> None:
     path = shards_of(plan, read_parts(cache), 1)[0].path(cache)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -83,7 +83,7 @@ def test_one_flipped_byte_is_caught(cache: Path, plan: Plan) -> None:
         opened.logits(1, EVERY)
 
 
-def test_swapped_shards_are_caught(cache: Path, plan: Plan, tmp_path: Path) -> None:
+def test_swapped_shards_are_caught(cache: Path, plan: CachePlan, tmp_path: Path) -> None:
     one, other = (shard.path(cache) for shard in shards_of(plan, read_parts(cache), 0)[:2])
     shutil.move(one, tmp_path / "kept")
     shutil.move(other, one)
@@ -100,7 +100,7 @@ def test_swapped_views_are_caught(cache: Path, tmp_path: Path) -> None:
         open_cache(cache).logits(0, EVERY)
 
 
-def test_a_missing_shard_is_named(cache: Path, plan: Plan) -> None:
+def test_a_missing_shard_is_named(cache: Path, plan: CachePlan) -> None:
     shards_of(plan, read_parts(cache), 0)[1].path(cache).unlink()
     with pytest.raises(CacheError, match=r"00001.safetensors: this shard is missing"):
         open_cache(cache).logits(0, EVERY)

@@ -2,16 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.temperature import check_temperature, error_at, largest_temperature
 from edgekd.errors import CacheError
 
 ERRORS = {"1": 0.01, "2": 0.03, "4": 0.07, "10": 0.1}
 
 
-def topk_plan(errors: dict[str, float]) -> Plan:
+def topk_plan(errors: dict[str, float]) -> CachePlan:
     data = {"name": "d", "classes": ["a"] * 1000, "canvas": 8, "channels": 3}
-    return Plan({}, data, {}, "topk", 5, {}, topk=100, topk_error=errors)
+    return CachePlan({}, data, {}, "topk", 5, {}, topk=100, topk_error=errors)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto, numpy_helper
 
 from edgekd.quantization.bias_correction import correct_biases
-from edgekd.quantization.calibration import Calibrator, Recipe
+from edgekd.quantization.calibration import CalibrationRecipe, Calibrator
 from edgekd.quantization.equalisation import equalise
 from edgekd.quantization.fusions import count_fused
 from edgekd.quantization.graph import Graph
@@ -45,7 +45,7 @@ def test_equalisation_saves_uneven_channels(uneven: ModelProto, images: np.ndarr
     expected = run(uneven, images)
     calibrator = Calibrator(Graph(uneven), images, vnni)
     worse, better = (
-        error(run(calibrator.quantise(Recipe("minmax", equalised=way)).model, images), expected)
+        error(run(calibrator.quantise(CalibrationRecipe("minmax", equalised=way)).model, images), expected)
         for way in (False, True)
     )
     assert better < worse / 3 and better < 0.01
@@ -73,7 +73,7 @@ def test_the_file_answers_nearly_as_the_network(
     plain: ModelProto, images: np.ndarray, run: Run, method: str, arch: str
 ) -> None:
     kernels = kernels_of(arch, arch, ["avx512_vnni", "asimddp"])
-    made = Calibrator(Graph(plain), images, kernels).quantise(Recipe(method))
+    made = Calibrator(Graph(plain), images, kernels).quantise(CalibrationRecipe(method))
     assert count_quantised(made.model) == 4
     assert error(run(made.model, images), run(plain, images)) < 0.02
     kinds = {each.data_type for each in made.model.graph.initializer}
@@ -81,20 +81,20 @@ def test_the_file_answers_nearly_as_the_network(
 
 
 def test_weights_of_seven_bits_without_vnni(plain: ModelProto, images: np.ndarray) -> None:
-    made = Calibrator(Graph(plain), images, kernels_of("old", "x86_64", ["avx2"])).quantise(Recipe())
+    made = Calibrator(Graph(plain), images, kernels_of("old", "x86_64", ["avx2"])).quantise(CalibrationRecipe())
     whole = [numpy_helper.to_array(t) for t in made.model.graph.initializer if t.data_type == onnx.TensorProto.INT8]
     assert max(int(np.abs(each.astype(int)).max()) for each in whole) == 63
 
 
 def test_layers_left_out_stay_float(plain: ModelProto, images: np.ndarray, vnni: Kernels) -> None:
-    made = Calibrator(Graph(plain), images, vnni).quantise(Recipe(), ["depthwise"])
+    made = Calibrator(Graph(plain), images, vnni).quantise(CalibrationRecipe(), ["depthwise"])
     assert count_quantised(made.model) == 3
     kept = next(t for t in made.model.graph.initializer if t.name == "w2")
     assert kept.data_type == onnx.TensorProto.FLOAT
 
 
 def test_every_layer_fuses_here(plain: ModelProto, images: np.ndarray, vnni: Kernels, tmp_path: Path) -> None:
-    made = Calibrator(Graph(plain), images, vnni).quantise(Recipe())
+    made = Calibrator(Graph(plain), images, vnni).quantise(CalibrationRecipe())
     onnx.save(made.model, tmp_path / "q.onnx")
     found = count_fused(tmp_path / "q.onnx")
     assert (found.in_int8, found.layers) == (4, 4)
@@ -103,7 +103,7 @@ def test_every_layer_fuses_here(plain: ModelProto, images: np.ndarray, vnni: Ker
 def test_shrinking_keeps_every_bit_of_the_answers(
     plain: ModelProto, images: np.ndarray, run: Run, vnni: Kernels
 ) -> None:
-    model = Calibrator(Graph(plain), images, vnni).quantise(Recipe()).model
+    model = Calibrator(Graph(plain), images, vnni).quantise(CalibrationRecipe()).model
     before, size = run(model, images), model.ByteSize()
     shrink(model)
     assert model.ByteSize() < size * 0.7

@@ -10,7 +10,7 @@ from edgekd.cache.columns import encode
 from edgekd.cache.folder import seal, shards_of
 from edgekd.cache.listing import write_part
 from edgekd.cache.parts import read_parts
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.shards import write_shard
 from edgekd.cache.store import LogitCache, open_cache
 from edgekd.data.batch import Batch
@@ -40,7 +40,7 @@ def batch() -> Batch:
 def make_cache(folder: Path, logits: Tensor, extras: dict[str, Tensor] | None = None, topk: int = 0) -> LogitCache:
     """A cache of one view whose rows are these."""
     extras = extras or {}
-    plan = Plan(
+    plan = CachePlan(
         teacher={"name": "n", "model": "m", "sha256": "s", "place": "gone"},
         data={"name": "toys", "options": {}, "classes": ["a", "b"], "canvas": 8, "channels": 3},
         views={},

@@ -22,7 +22,7 @@ def _aspects(most: float) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Shape:
+class BoxShape:
     """Which boxes are drawn: the least and the largest share of the area, and the largest aspect either way."""
 
     least: float

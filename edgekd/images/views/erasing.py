@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.images.views.boxes import ONE, Shape, fill
+from edgekd.images.views.boxes import ONE, BoxShape, fill
 from edgekd.images.views.counter import below, happens
 
 WORDS = 5
 """Random words a box needs."""
-_SHAPE = Shape(least=0.02, largest=1 / 3, aspect=10 / 3)
+_SHAPE = BoxShape(least=0.02, largest=1 / 3, aspect=10 / 3)
 
 
 def draw_boxes(bits: NDArray[np.uint64], probability: float, side: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.images.views import erasing, mixture, randaugment
-from edgekd.images.views.boxes import ONE, Shape
+from edgekd.images.views.boxes import ONE, BoxShape
 from edgekd.images.views.counter import below, random_bits
 from edgekd.images.views.geometry import render, zoom
 
@@ -61,7 +61,7 @@ class ViewRecipe:
     def boxes(self, view: int, index: NDArray[np.int64], side: int) -> NDArray[np.int64]:
         """Top, left, height and width, in 65536ths of a pixel, of the box that `resized_crop` shows, `[n, 4]`."""
         bits = random_bits(self.seed, view, index, _ERASE)[:, _ZOOM:]
-        height, width = Shape(self.resized_crop, 1.0, _ASPECT).sides(bits[:, :2], side)
+        height, width = BoxShape(self.resized_crop, 1.0, _ASPECT).sides(bits[:, :2], side)
         top, left = (below(bits[:, 2 + k], side * ONE - each + 1) for k, each in enumerate((height, width)))
         return np.stack([top, left, height, width], axis=1)
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from edgekd.profiling.device.host import Host
-from edgekd.profiling.device.profiles import Device, Match
+from edgekd.profiling.device.profiles import Device, DeviceMatch
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Identity:
 def identify(device: Device, host: Host) -> Identity:
     """Compare a profile's [match] with the board's name and processor."""
     match = device.match
-    if match == Match():
+    if match == DeviceMatch():
         return Identity(None, f"{device.name} names no machine: its limits are judged on this one, {host.title}")
     board = any(name in (host.board or "") for name in match.board)
     if match.board and board and (problem := _other_cpu(device, host)):

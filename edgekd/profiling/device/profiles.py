@@ -38,7 +38,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Match:
+class DeviceMatch:
     """How this machine is recognised: any `board` is part of the device tree's model, any `cpu_part` or
     `cpu_model` of /proc/cpuinfo, `environment` a variable that is set; what is empty says nothing."""
 
@@ -56,7 +56,7 @@ class Device:
     title: str
     cpu: Cpu
     memory: Memory | None = None
-    match: Match = field(default_factory=Match)
+    match: DeviceMatch = field(default_factory=DeviceMatch)
     budget: Budget = field(default_factory=Budget)
     batch: int = 1
     sources: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ PERCENTILE = 95.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class BudgetLimits:
     """The limits in force, and the batch size the latency limit is meant for."""
 
     budget: Budget
@@ -61,7 +61,7 @@ class Check:
         return {each.name: getattr(self, each.name) for each in fields(self)} | {"margin": self.margin}
 
 
-def merge(flags: Budget, device: Device | None, batches: list[int] | None) -> Limits:
+def merge(flags: Budget, device: Device | None, batches: list[int] | None) -> BudgetLimits:
     """The profile's limits with the flags over them.
 
     A latency given as a flag is meant for the first of the batch sizes given, one from the profile for the
@@ -74,10 +74,10 @@ def merge(flags: Budget, device: Device | None, batches: list[int] | None) -> Li
         batch = device.batch
     else:
         batch = (batches or [1])[0]
-    return Limits(Budget(**merged), batch)
+    return BudgetLimits(Budget(**merged), batch)
 
 
-def judge(limits: Limits, model: dict[str, Any], figures: dict[str, Any]) -> list[Check]:
+def judge(limits: BudgetLimits, model: dict[str, Any], figures: dict[str, Any]) -> list[Check]:
     """A check for every stated limit; `model` is its entry in the report, `figures` the judged measurement."""
     values = {
         "max_latency_ms": latency_bound(figures, limits.percentile),
@@ -119,7 +119,7 @@ def latency_bound(figures: dict[str, Any], percent: float) -> tuple[float, str]:
     )
 
 
-def _latency_words(limits: Limits, figures: dict[str, Any]) -> str:
+def _latency_words(limits: BudgetLimits, figures: dict[str, Any]) -> str:
     return f"latency {name_of(limits.percentile)}, {in_words(figures['batch'], figures['threads'])}"
 
 

@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from edgekd.config import Profile
 from edgekd.errors import UsageError
 from edgekd.profiling.device.profiles import Device
-from edgekd.profiling.judge.budget import Limits, merge
+from edgekd.profiling.judge.budget import BudgetLimits, merge
 from edgekd.profiling.measure.measuring import Setting
 
 MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurePlan:
     """The settings in order, the one that is judged, the limits, and words on what was chosen."""
 
     settings: tuple[Setting, ...]
     judged: Setting
-    limits: Limits
+    limits: BudgetLimits
     warnings: tuple[str, ...]
 
 
-def make_plan(config: Profile, device: Device | None, cores: int) -> Plan:
+def make_plan(config: Profile, device: Device | None, cores: int) -> MeasurePlan:
     """Settle batch sizes, threads and limits from flags, profile and the machine's usable cores.
 
     Raises UsageError when --batch or --threads is no list of whole numbers.
@@ -35,7 +35,7 @@ def make_plan(config: Profile, device: Device | None, cores: int) -> Plan:
     )
     wanted = device.cpu.threads if device and device.cpu.threads in threads else threads[0]
     judged = next(each for each in settings if each.batch == limits.batch and each.threads == wanted)
-    return Plan(settings, judged, limits, tuple(warnings))
+    return MeasurePlan(settings, judged, limits, tuple(warnings))
 
 
 def _threads(config: Profile, device: Device | None, cores: int) -> tuple[list[int], list[str]]:

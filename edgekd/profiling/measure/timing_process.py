@@ -20,7 +20,7 @@ from edgekd.runtimes.sample_inputs import Feed, make_feeds
 from edgekd.runtimes.suffixes import runtime_of
 
 
-class Worker:
+class TimingWorker:
     """One model, one batch size, one thread count."""
 
     def __init__(self, path: str, sample: str | None, batch: int, threads: int) -> None:
@@ -102,12 +102,12 @@ class Service:
     """The first command opens the worker, every later one measures."""
 
     def __init__(self) -> None:
-        self.worker: Worker | None = None
+        self.worker: TimingWorker | None = None
 
     def __call__(self, **command: Any) -> dict[str, Any]:  # noqa: ANN401
         """Answer one command."""
         if self.worker is None:
-            self.worker = Worker(**command)
+            self.worker = TimingWorker(**command)
             return self.worker.opened
         return self.worker.measure(**command)
 

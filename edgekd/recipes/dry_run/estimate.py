@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.rows import row_bytes
 from edgekd.compute.allocator import peak_rss_mb
 from edgekd.compute.formats import Format, device_of
@@ -39,7 +39,7 @@ DENSE = ("fp16", "u8", "fp32")
 
 
 @dataclass(frozen=True)
-class Measured:
+class Estimate:
     """All that was found and timed; `config` is settled, `peaks` are peak resident MB of this process.
 
     `plan` and `views` are the cache's, `rows` those still to be asked of the teacher.
@@ -50,7 +50,7 @@ class Measured:
     student: StudentPace
     teacher: TeacherPace | None
     peaks: dict[str, float]
-    plan: Plan
+    plan: CachePlan
     views: int
     rows: int
 
@@ -77,7 +77,7 @@ def dry_run(config: Distill, method: Method, place: Run, teacher: Found | None, 
     peaks["with_teacher"] = peak_rss_mb()
     if settled.flip == "on":
         _tell_turned(scene, report)
-    found = Measured(scene, settled, student_pace, teacher_pace, peaks, *_cache(scene, teacher_pace))
+    found = Estimate(scene, settled, student_pace, teacher_pace, peaks, *_cache(scene, teacher_pace))
     forecast = _forecast(found)
     facts = _facts(found, forecast, report)
     facts["student"] = _size(student.spec)
@@ -103,7 +103,7 @@ def _tell_turned(scene: Scene, report: Reporter) -> None:
     tell_turned(network, scene.data, BATCH, form, report)
 
 
-def _cache(scene: Scene, pace: TeacherPace | None) -> tuple[Plan, int, int]:
+def _cache(scene: Scene, pace: TeacherPace | None) -> tuple[CachePlan, int, int]:
     """Plan, views and missing rows of the cache there is, or of the one there would be."""
     if scene.cache is not None:
         return scene.cache.plan, scene.cache.views, scene.cache.rows_left
@@ -114,11 +114,11 @@ def _cache(scene: Scene, pace: TeacherPace | None) -> tuple[Plan, int, int]:
     return pace.plan, views, views * images
 
 
-def _steps_per_epoch(found: Measured) -> int:
+def _steps_per_epoch(found: Estimate) -> int:
     return max(1, len(found.scene.data.train) // found.config.batch_size)
 
 
-def _forecast(found: Measured) -> Forecast:
+def _forecast(found: Estimate) -> Forecast:
     data, pace, teacher = found.scene.data, found.student, found.teacher
     steps = _steps_per_epoch(found)
     images, validation = steps * found.config.batch_size, len(data.val) * pace.validation
@@ -132,7 +132,7 @@ def _forecast(found: Measured) -> Forecast:
     )
 
 
-def _facts(found: Measured, forecast: Forecast, report: Reporter) -> dict[str, Any]:
+def _facts(found: Estimate, forecast: Forecast, report: Reporter) -> dict[str, Any]:
     scene, config = found.scene, found.config
     images, side, _, channels = scene.data.everything.pixels.shape
     return {
@@ -171,7 +171,7 @@ def _size(spec: Spec) -> dict[str, Any]:
     return {"model": spec.name, "params": cost.parameters, "macs": cost.macs}
 
 
-def _cache_facts(found: Measured, report: Reporter) -> dict[str, Any]:
+def _cache_facts(found: Estimate, report: Reporter) -> dict[str, Any]:
     scene, plan = found.scene, found.plan
     rows = found.views * len(scene.data.everything)
     sizes = {store: row_bytes(store, plan.classes, 0, plan.extras) * rows for store in DENSE}
@@ -188,7 +188,7 @@ def _cache_facts(found: Measured, report: Reporter) -> dict[str, Any]:
     }
 
 
-def _fits(folder: Path, plan: Plan, rows: int, report: Reporter) -> bool:
+def _fits(folder: Path, plan: CachePlan, rows: int, report: Reporter) -> bool:
     try:
         if rows:
             check_room(folder, plan, rows)

@@ -8,7 +8,7 @@ from edgekd.cache.fit import check_fit
 from edgekd.cache.folder import all_shards, missing_shards
 from edgekd.cache.listing import match
 from edgekd.cache.parts import read_parts
-from edgekd.cache.plan import Plan, read_plan
+from edgekd.cache.plan import CachePlan, read_plan
 from edgekd.cache.state import read_state, views_to_have
 from edgekd.config import Distill
 from edgekd.data.sources import open_data
@@ -36,7 +36,7 @@ class KnownCache:
     """A cache that fits, begun or whole: `views` it has or will have, `rows_left` to be asked of the teacher."""
 
     folder: Path
-    plan: Plan
+    plan: CachePlan
     views: int
     rows_left: int
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edgekd.cache.columns import decode, encode
-from edgekd.cache.plan import Plan
+from edgekd.cache.plan import CachePlan
 from edgekd.cache.rows import default_store
 from edgekd.compute.formats import Format, device_of, trial_batch
 from edgekd.config import CacheLogits, Distill
@@ -43,7 +43,7 @@ SECONDS = 4.0
 """After so long one counted step is enough."""
 
 
-class StandIn:
+class StandInTeacher:
     """Made-up answers, stored and decoded as a cache's are: what they say does not change the time."""
 
     def __init__(self, side: Side, store: str, topk: int, rows: int, needs: Collection[str] = ()) -> None:
@@ -53,9 +53,9 @@ class StandIn:
         named = sorted(single(needs) & set(side.shapes))
         self.extras = {name: torch.randn(rows, *side.shapes[name]).half() for name in named}
 
-    def giving(self, needs: Collection[str]) -> "StandIn":
+    def giving(self, needs: Collection[str]) -> "StandInTeacher":
         """The same with these outputs."""
-        return StandIn(self.side, *self.made_of, needs)
+        return StandInTeacher(self.side, *self.made_of, needs)
 
     def __call__(self, batch: Batch) -> Output:
         """Logits [batch, classes], features and heads for up to `rows` images."""
@@ -82,7 +82,7 @@ class StudentPace:
 class TeacherPace:
     """What a cache of this teacher would be; seconds per image of filling it, and live beside a student's step."""
 
-    plan: Plan
+    plan: CachePlan
     filling: float
     live: float
 
@@ -91,7 +91,7 @@ def rehearse_student(
     student: Network, scene: Scene, config: Settled, method: Method, report: Reporter
 ) -> tuple[Settled, StudentPace]:
     """Time the student; also gives the settled `config` with its number format."""
-    teacher = scene.stored or StandIn(_side(scene, method), *store_of(scene), config.batch_size)
+    teacher = scene.stored or StandInTeacher(_side(scene, method), *store_of(scene), config.batch_size)
     join(scene.config.method, method, side_of(student, samples_in(scene.data)), teacher.side)
     smoothing = config.label_smoothing
     objective = Distillation(student, teacher, method, scene.config.alpha, LabelLoss(smoothing)).to(device_of(config))
@@ -142,7 +142,7 @@ def rehearse_teacher(scene: Scene, config: Settled, report: Reporter) -> Teacher
     return TeacherPace(plan, filling, live)
 
 
-def _new_plan(scene: Scene, teacher: KnownTeacher, network: Network, report: Reporter) -> Plan:
+def _new_plan(scene: Scene, teacher: KnownTeacher, network: Network, report: Reporter) -> CachePlan:
     shared = {each.name for each in fields(CacheLogits)} & {each.name for each in fields(Distill)}
     given = {name: getattr(scene.config, name) for name in shared - {"name", "overwrite", "batch_size"}}
     # Dense, since measuring the error of topk has the teacher look at thousands of images.

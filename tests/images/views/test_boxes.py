@@ -1,28 +1,28 @@
 import numpy as np
 import pytest
 
-from edgekd.images.views.boxes import ONE, Shape, fill
+from edgekd.images.views.boxes import ONE, BoxShape, fill
 from edgekd.images.views.counter import random_bits
 
 
 def test_a_box_of_the_whole_area_and_even_aspect_is_the_canvas() -> None:
-    heights, widths = Shape(1.0, 1.0, 1.0).sides(random_bits(0, 0, np.arange(5), 2), 32)
+    heights, widths = BoxShape(1.0, 1.0, 1.0).sides(random_bits(0, 0, np.arange(5), 2), 32)
     assert set(heights.tolist()) == set(widths.tolist()) == {32 * ONE}
 
 
 def test_a_quarter_of_the_area_is_half_the_side() -> None:
-    heights, widths = Shape(0.25, 0.25, 1.0).sides(random_bits(0, 0, np.arange(5), 2), 32)
+    heights, widths = BoxShape(0.25, 0.25, 1.0).sides(random_bits(0, 0, np.arange(5), 2), 32)
     assert set(heights.tolist()) == set(widths.tolist()) == {16 * ONE}
 
 
 def test_aspects_are_as_often_tall_as_wide() -> None:
-    heights, widths = Shape(0.1, 0.1, 3.0).sides(random_bits(0, 0, np.arange(20_000), 2), 64)
+    heights, widths = BoxShape(0.1, 0.1, 3.0).sides(random_bits(0, 0, np.arange(20_000), 2), 64)
     logarithm = np.log(widths / heights)
     assert abs(logarithm.mean()) < 0.02 and np.abs(logarithm).max() == pytest.approx(np.log(3), abs=0.01)
 
 
 def test_the_smallest_box_is_a_pixel() -> None:
-    heights, widths = Shape(0.0, 0.0, 1.0).sides(random_bits(0, 0, np.arange(3), 2), 8)
+    heights, widths = BoxShape(0.0, 0.0, 1.0).sides(random_bits(0, 0, np.arange(3), 2), 8)
     assert set(heights.tolist()) == set(widths.tolist()) == {ONE}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from edgekd.config import Budget
 from edgekd.profiling.device.profiles import find_device
-from edgekd.profiling.judge.budget import Limits, judge, latency_bound, merge, passed
+from edgekd.profiling.judge.budget import BudgetLimits, judge, latency_bound, merge, passed
 from edgekd.profiling.measure.quantiles import summarise
 
 MODEL: dict[str, Any] = {
@@ -29,7 +29,7 @@ def figures(times: list[float]) -> dict[str, Any]:
 
 
 def verdict(budget: Budget, times: list[float] | None = None) -> dict[str, str]:
-    checks = judge(Limits(budget, 1), MODEL, figures(times or [1.0] * 200))
+    checks = judge(BudgetLimits(budget, 1), MODEL, figures(times or [1.0] * 200))
     return {check.limit: check.verdict for check in checks}
 
 
@@ -50,18 +50,18 @@ def test_each_limit_passes_and_fails(limit: str, keeps: float, misses: float) ->
 
 
 def test_what_is_not_known_is_no_pass() -> None:
-    checks = judge(Limits(Budget(max_macs=1e9), 1), MODEL, figures([1.0] * 200))
+    checks = judge(BudgetLimits(Budget(max_macs=1e9), 1), MODEL, figures([1.0] * 200))
     assert checks[0].verdict == "UNKNOWN"
     assert passed(checks) is False
 
 
 def test_without_limits_there_is_no_verdict() -> None:
-    assert passed(judge(Limits(Budget(), 1), MODEL, figures([1.0] * 200))) is None
+    assert passed(judge(BudgetLimits(Budget(), 1), MODEL, figures([1.0] * 200))) is None
 
 
 def test_accuracy_measured_here_wins_over_the_recorded() -> None:
     model = MODEL | {"accuracy": {"top1": 0.6, "images": 100}}
-    (check,) = judge(Limits(Budget(min_top1=0.65), 1), model, figures([1.0] * 200))
+    (check,) = judge(BudgetLimits(Budget(min_top1=0.65), 1), model, figures([1.0] * 200))
     assert (check.value, check.verdict, check.margin) == (0.6, "FAIL", pytest.approx(-0.05))
 
 
@@ -79,7 +79,7 @@ def test_too_few_runs_are_judged_by_the_slowest() -> None:
 
 
 def test_the_margin_is_a_share_of_the_limit() -> None:
-    (check,) = judge(Limits(Budget(max_rss_mb=80), 1), MODEL, figures([1.0] * 200))
+    (check,) = judge(BudgetLimits(Budget(max_rss_mb=80), 1), MODEL, figures([1.0] * 200))
     assert check.margin == 0.25
     assert check.as_dict()["margin"] == 0.25
 
