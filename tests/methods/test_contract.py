@@ -293,5 +293,6 @@ def test_a_step_in_two_processes_and_in_pieces_is_that_of_one(tmp_path: Path) ->
     for other in others:
         for name, state in one.items():
             apart = {key: float((each.float() - other[name][key].float()).abs().max()) for key, each in state.items()}
-            # of scalekd's map without its mean, the gradient of a bias is a difference of like numbers
-            assert max(apart.values()) < (1e-4 if name == "scalekd" else 1e-5), name
+            # The bias of all positions nearly cancels in a map without its mean: its gradient is what rounding leaves.
+            cancelled = apart.pop("method.late.alternative.merge.bias", 0.0)
+            assert max(apart.values()) < 1e-5 and cancelled < 1e-4, name
