@@ -18,7 +18,7 @@ WEIGHTS: dict[str, tuple[float | str, dict[str, float]]] = {
     "crld": (1, {"within": 2, "cross": 0.5, "ce_strong": 1}),
     "deit-soft": (0, {"token": 0.1, "ce_class": 0.9}),
     "deit-hard": (0, {"token": 0.5, "ce_class": 0.5}),
-    "fitnet": (1, {"hint": 100}),
+    "fitnet": (1, {"hint": 1}),
     "at": (1, {"at": 1000}),
     "rkd": (1, {"distance": 25, "angle": 50}),
     "sp": (1, {"sp": 3000}),
