@@ -741,7 +741,7 @@ class Study(Pinned, Shell):
     study: str | None = option(None, "a built-in study, or ./FILE.toml; default: list them", positional=True)
     data: str | None = option(None, "data set in place of the study's own")
     output: Path = option(Path("studies"), "folder of all studies; they share runs and caches")
-    seeds: int = option(3, "seeds of every arm", low=1, high=1000)
+    seeds: int | None = option(None, "seeds of every arm; default: 3, with --quick 2 or 1", low=1, high=1000)
     time_limit: str | None = option(None, "begin no further run after this time, for example 90s, 30m or 2h")
     jobs: int = option(1, "runs at a time", low=1, high=256)
     quick: bool = option(False, "the study's short form, on the embedded images")

@@ -11,7 +11,7 @@ from typing import Any, cast
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from edgekd.reporting.blocks import Plot
 
@@ -190,6 +190,29 @@ def _intervals(
     axes.set_xlabel(xlabel)
 
 
+def _sweep(
+    axes: Axes, *, lines: Mapping[str, Sequence[Mapping[str, Any]]], xlabel: str, ylabel: str, ratio: bool = False
+) -> None:
+    """A line with standard deviations for each name; a long range of positive places is logarithmic."""
+    places = [each["x"] for line in lines.values() for each in line]
+    for number, (name, line) in enumerate(lines.items()):
+        row = sorted(line, key=lambda each: each["x"])
+        xs, ys, sds = ([each[key] or 0 for each in row] for key in ("x", "y", "sd"))
+        style: dict[str, Any] = {"color": _colour(number), "linewidth": 1.5, "markersize": 4, "capsize": 3}
+        axes.errorbar(xs, ys, yerr=sds, fmt="o-", label=name, **style)
+    if min(places) > 0 and max(places) / min(places) > 30:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if ratio:
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    elif axes.get_ylim()[1] >= LARGE:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.grid(axis="y", alpha=0.25)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if len(lines) > 1:
+        _legend_below(axes)
+
+
 def _heatmap(axes: Axes, *, values: Sequence[Sequence[float]]) -> None:
     """Shares by labelled class (down) and answered class (across), of too many classes for a table."""
     _figure(axes).set_figheight(SIZE[0])
@@ -270,5 +293,6 @@ DRAWN: dict[str, Callable[..., None]] = {
     "histogram": _histogram,
     "sequence": _sequence,
     "scatter": _scatter,
+    "sweep": _sweep,
 }
 """Every kind of plot by name."""

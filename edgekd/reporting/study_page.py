@@ -15,14 +15,20 @@ FIGURES = {
     "val_top1": "validation top-1",
     "teacher_top1": "teacher's top-1",
     "file_top1": "file's top-1",
-    "train_seconds": "training, s",
-    "peak_rss_mb": "peak memory, MB",
-    "params": "parameters",
-    "macs": "multiply-adds",
     "latency_ms": "latency, ms",
+    "inference_mb": "memory of inference, MB",
+    "macs": "multiply-adds",
+    "params": "parameters",
     "file_bytes": "file, bytes",
+    "steps": "steps",
+    "train_seconds": "training, s",
+    "chain_seconds": "all training, s",
+    "peak_rss_mb": "memory of training, MB",
 }
 """Figures of arms in words; others are shown by their names."""
+SWEPT = ("latency_ms", "inference_mb", "macs")
+"""What inference costs, drawn over an axis of numbers beside the accuracy."""
+UNITS = {"distill.input_size": ", pixels", "all.canvas": ", pixels"}
 COSTS = {"latency_ms": "latency, ms", "size_bytes": "size, bytes", "params_count": "parameters"}
 """What a trial costs, and how an axis names it."""
 LIMITS = {"latency_ms": "max_latency_ms", "size_bytes": "max_size_bytes", "params_count": "max_params"}
@@ -35,7 +41,7 @@ def study_page(facts: Facts) -> Page:
     runs = sum(len(arm["seeds"]) for arm in arms)
     commands = dict.fromkeys(command for arm in arms for command in _commands(arm))
     sections = [
-        Section("Results", [Grid(_results(arms)), *_plots(arms)]),
+        Section("Results", [Grid(_results(arms)), *_cross(arms), *_sweeps(arms), *_plots(arms)]),
         Section("Against the baseline", list(_differences(facts["differences"], facts["baseline"]))),
         Section("Failures", list(_failures(arms))),
         Section("Commands of the first seed", [Text(list(commands), is_code=True)] if commands else []),
@@ -83,6 +89,78 @@ def _results(arms: Sequence[Facts]) -> Table:
         for arm in arms
     ]
     return Table("Mean ± standard deviation over seeds", ("arm", "seeds", *(FIGURES.get(n, n) for n in names)), rows)
+
+
+def _axes(arms: Sequence[Facts]) -> dict[str, list[Any]]:
+    """The axes of the grid along which arms differ, with their values."""
+    points = [arm.get("point") or {} for arm in arms]
+    names = dict.fromkeys(name for each in points for name in each)
+    found = {name: list(dict.fromkeys(_hashable(each[name]) for each in points if name in each)) for name in names}
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def _hashable(value: Any) -> Any:  # noqa: ANN401
+    return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def cross_table(arms: Sequence[Facts]) -> Table | None:
+    """Accuracy by two axes: the first down, the second across; None where the grid has not just two."""
+    axes = _axes(arms)
+    if len(axes) != 2:  # noqa: PLR2004 - a table's
+        return None
+    (down, rows), (across, columns) = axes.items()
+    known = {tuple(_hashable(arm["point"].get(each)) for each in axes): arm for arm in arms if arm.get("point")}
+    if len(known) != len(arms):
+        return None
+    cells: list[list[Cell]] = [
+        [f"{_last(down)} {row}", *(_cell(known.get((row, column))) for column in columns)] for row in rows
+    ]
+    title = f"{FIGURES[TARGET]} by {_last(down)} and {_last(across)}"
+    return Table(title, ("", *(f"{_last(across)} {column}" for column in columns)), cells)
+
+
+def _cell(arm: Facts | None) -> Cell:
+    return None if arm is None else spread_words(arm["spread"].get(TARGET), TARGET)
+
+
+def _cross(arms: Sequence[Facts]) -> list[Block]:
+    table = cross_table(arms)
+    return [Grid(table)] if table else []
+
+
+def _last(axis: str) -> str:
+    """`distill.input_size` in words: `input size`; a teacher's model is called so."""
+    command, _, name = axis.rpartition(".")
+    return "teacher" if command == "train-teacher" and name == "model" else name.replace("_", " ")
+
+
+def _sweeps(arms: Sequence[Facts]) -> Iterator[Block]:
+    """Accuracy, and what inference costs, over every axis of numbers: a line for each point of the other axes."""
+    for axis, values in _axes(arms).items():
+        if not all(map(_is_number, values)):
+            continue
+        for figure in (TARGET, *SWEPT):
+            lines: dict[str, list[dict[str, Any]]] = {}
+            for arm in arms:
+                point, found = arm.get("point") or {}, arm["spread"].get(figure)
+                if axis in point and found is not None:
+                    others = [f"{_last(name)} {_hashable(each)}" for name, each in point.items() if name != axis]
+                    place = {"x": point[axis], "y": found["mean"], "sd": found["sd"]}
+                    lines.setdefault(", ".join(others), []).append(place)
+            if len({each["y"] for line in lines.values() for each in line}) < 2:  # noqa: PLR2004 - one value is no line
+                continue
+            label = f"{_last(axis)}{UNITS.get(axis, '')}"
+            words = f"{FIGURES[figure]} over {label} from {min(values)} to {max(values)}: " + "; ".join(
+                f"{name + ': ' if name else ''}{spread_words({'mean': line[0]['y'], 'sd': None}, figure)} to "
+                f"{spread_words({'mean': line[-1]['y'], 'sd': None}, figure)}"
+                for name, line in lines.items()
+            )
+            drawn = {"lines": lines, "xlabel": label, "ylabel": FIGURES[figure], "ratio": _is_ratio(figure)}
+            yield Plot(f"{FIGURES[figure]} over {_last(axis)}", words, "sweep", drawn)
 
 
 def _plots(arms: Sequence[Facts]) -> Iterator[Block]:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,6 +13,8 @@ from edgekd.studies.steps import COMMANDS, OWN, TRAINING, Step, check_options
 from edgekd.values import check
 
 BUILTIN = Path(__file__).parent / "builtin"
+SEEDS, QUICK_SEEDS = 3, 2
+"""Of every arm, where neither the user nor the file says."""
 EVERY = "all"
 """The key of options for every command that takes them."""
 ANY_METHOD = ["*"]
@@ -50,12 +52,14 @@ class StudyTable(TypedDict, total=False):
     grid: dict[str, list[Any]]
     arms: list[ArmTable]
     baseline: str
+    compared: str
     quick: "QuickTable"
 
 
 class QuickTable(TypedDict, total=False):
     """What `--quick` changes."""
 
+    seeds: int
     options: Tables
     grid: dict[str, list[Any]]
     arms: list[ArmTable]
@@ -63,9 +67,10 @@ class QuickTable(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Arm:
-    """One row of the table: a chain of steps for every seed."""
+    """One row of the table: a chain of steps for every seed; `point` is its place in the grid."""
 
     name: str
+    point: Mapping[str, Any]
     chains: Mapping[int, Sequence[Step]]
 
 
@@ -76,6 +81,8 @@ class Recipe:
     name: str
     chain: Sequence[str]
     options: Tables
+    point: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the grid's axes."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +94,19 @@ class Study:
     hours: str
     recipes: Sequence[Recipe]
     baseline: str
+    compared: str
+    """The figure in which arms differ."""
+    seeds: int
+    """Of every arm, where nobody says."""
     skipped: Mapping[str, str]
     """Arms that cannot run, with the reason."""
 
     def arms(self, seeds: int, pins: Mapping[str, Any]) -> list[Arm]:
         """The arms for seeds 0, 1, ...; `pins` are options of all training commands, the file's own win over none."""
-        return [Arm(each.name, {seed: _chain(each, seed, pins) for seed in range(seeds)}) for each in self.recipes]
+        return [
+            Arm(each.name, each.point, {seed: _chain(each, seed, pins) for seed in range(seeds)})
+            for each in self.recipes
+        ]
 
 
 def builtin_names() -> list[str]:
@@ -131,7 +145,8 @@ def open_study(name: str, data: str | None = None, *, quick: bool = False) -> St
     baseline = table.get("baseline", there[0].name)
     if baseline not in names:
         raise ConfigError(f"{path}: baseline {baseline!r} is no arm", nearest(baseline, names))
-    return Study(path.stem, table.get("question", ""), table.get("hours", ""), there, baseline, skipped)
+    asked = table.get("compared", "test_top1"), changes.get("seeds", QUICK_SEEDS if quick else SEEDS)
+    return Study(path.stem, table.get("question", ""), table.get("hours", ""), there, baseline, *asked, skipped)
 
 
 def _recipes(arm: ArmTable, chain: Sequence[str], options: Tables, grid: Mapping[str, list[Any]]) -> list[Recipe]:
@@ -148,7 +163,8 @@ def _recipes(arm: ArmTable, chain: Sequence[str], options: Tables, grid: Mapping
             settings.setdefault(command or EVERY, {})[name] = value
         words = [arm["name"]] if "name" in arm else []
         words += [f"{key.rpartition('.')[2]} {_word(value)}" for key, value in zip(axes, point, strict=True)]
-        found.append(Recipe(", ".join(words) or "run", commands, _merged(mine, settings)))
+        point_of = dict(zip(axes, point, strict=True))
+        found.append(Recipe(", ".join(words) or "run", commands, _merged(mine, settings), point_of))
     return found
 
 

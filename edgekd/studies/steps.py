@@ -12,6 +12,7 @@ from edgekd import __version__, config
 from edgekd.declaration import Options, converted, flag, key_of, offered
 from edgekd.errors import ConfigError, UsageError, nearest
 from edgekd.runs import slug
+from edgekd.studies.contents import by_contents
 
 COMMANDS: dict[str, type[Options]] = {
     "train-teacher": config.TrainTeacher,
@@ -38,6 +39,8 @@ OWN = (
     "shard",
 )
 """Options that the study itself gives."""
+QUANTIZED = ("fp16", "int8")
+"""Values of `export --quantize` whose file is what later steps take."""
 DIGITS = 10
 """Of a step's hash in the name of its run."""
 
@@ -52,11 +55,11 @@ class Step:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of everything that decides the outcome: command, options, parents and edgekd's version."""
+        """SHA-256 of all that decides the outcome: command, options, contents of data, parents, edgekd's version."""
         facts = {
             "edgekd": __version__,
             "command": self.command,
-            "options": dict(self.options),
+            "options": by_contents(dict(self.options)),
             "parents": {name: each.digest for name, each in self.parents.items()},
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -106,7 +109,10 @@ class Place:
             return self.runs / step.name
         if step.command == "cache-logits":
             return self.caches / step.name
-        return self.root / "exports" / step.name / "model.onnx" if step.command == "export" else None
+        if step.command != "export":
+            return None
+        kind = step.options.get("quantize")
+        return self.root / "exports" / step.name / (f"model.{kind}.onnx" if kind in QUANTIZED else "model.onnx")
 
     def is_done(self, step: Step) -> bool:
         """Whether the step's record and its work are there."""
@@ -124,7 +130,7 @@ class Place:
         own: dict[str, Any] = {"runs": self.runs, "caches": self.caches}
         work = self.work(step)
         if work is not None:
-            own |= {"output": work} if step.command == "export" else {"name": step.name}
+            own |= {"output": work.with_name("model.onnx")} if step.command == "export" else {"name": step.name}
             own |= {"resume": True} if step.command in TRAINING and (work / "manifest.json").is_file() else {}
         return [*words, *(word for key, value in own.items() if key in known for word in _flags(key, value))]
 

@@ -12,6 +12,7 @@ from edgekd.cores import available_cores
 from edgekd.errors import UsageError
 from edgekd.report import Reporter, Result, Table
 from edgekd.runs import check_writable, write_json
+from edgekd.studies.contents import digest_of
 from edgekd.studies.outcome import describe, tables_of
 from edgekd.studies.plan import Arm, Study, builtin_names, open_study
 from edgekd.studies.schedule import carry_out
@@ -38,7 +39,8 @@ def run(config: options.Study, report: Reporter) -> Result:
     study = open_study(config.study, config.data, quick=config.quick)
     for name, reason in study.skipped.items():
         report.warn(f"{name}: left out: {reason}")
-    arms = study.arms(config.seeds, pins_of(config, config.jobs))
+    digest_of.cache_clear()
+    arms = study.arms(config.seeds or study.seeds, pins_of(config, config.jobs))
     place = Place(config.output)
     steps = by_seed(arms)
     if config.dry_run:
@@ -59,7 +61,7 @@ def run(config: options.Study, report: Reporter) -> Result:
         "is_complete": not outcome.is_cut and not outcome.failures,
         "pinned": pins_of(config, config.jobs),
         "skipped": dict(study.skipped),
-        **describe(arms, study.baseline, outcome, place),
+        **describe(arms, study, outcome, place),
     }
     file = place.root / (study.name + ("-quick" if config.quick else "")) / "study.json"
     write_json(file, facts)

@@ -1,0 +1,51 @@
+"""What the files behind an option's value hold: a step is known by contents, not by what they are called."""
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from edgekd.images.folder import walk
+from edgekd.images.sources import NAMED, is_folder
+from edgekd.reading import at_home
+from edgekd.runs import file_sum
+
+IMAGES = ("data", "unlabelled")
+"""Options that name a data set or a folder of images."""
+FILES = ("teacher", "teacher_weights", "student", "student_weights", "model", "method", "device")
+"""Options that may name a file or a run by its path."""
+
+
+def by_contents(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with what they name on disk replaced by a hash of its contents; what is not there stays a name."""
+    return {key: _told(key, value) for key, value in options.items()}
+
+
+def _told(key: str, value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, list | tuple):
+        return [_told(key, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    if key in IMAGES and value not in NAMED and is_folder(value):
+        return digest_of(at_home(value).absolute()) or value
+    if key in FILES and os.sep in value:
+        place, _, name = value.partition(".py:")
+        found = digest_of(at_home(f"{place}.py" if name else place).absolute())
+        return f"{found}:{name}" if found and name else found or value
+    return value
+
+
+@lru_cache
+def digest_of(place: Path) -> str | None:
+    """SHA-256 of a file, of a run's weights, or of the names and contents below a folder; None where nothing is."""
+    for file in (place, place / "model.safetensors"):
+        if file.is_file():
+            return file_sum(file)
+    if not place.is_dir():
+        return None
+    whole = hashlib.sha256()
+    for name, path in sorted((name, Path(path)) for path, name in walk(place)):
+        told = file_sum(path) if path.is_file() else "cannot be read"
+        whole.update(f"{name}\0{told}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
