@@ -2,14 +2,18 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from edgekd.errors import EdgekdError
+from edgekd.images.decoded import Stamp, stamp_of
 from edgekd.images.folder import walk
 from edgekd.images.sources import NAMED, is_folder
+from edgekd.images.space import cache_root
 from edgekd.reading import at_home
-from edgekd.runs import file_sum
+from edgekd.runs import file_sum, write_once
 
 IMAGES = ("data", "unlabelled")
 """Options that name a data set or a folder of images."""
@@ -42,10 +46,27 @@ def digest_of(place: Path) -> str | None:
     for file in (place, place / "model.safetensors"):
         if file.is_file():
             return file_sum(file)
-    if not place.is_dir():
-        return None
+    return _of_folder(place) if place.is_dir() else None
+
+
+def _of_folder(place: Path) -> str:
+    """The folder's hash, recalled where the stamp of every image is what it was."""
+    images = sorted((name, path) for path, name in walk(place))
+    stamps = hashlib.sha256(repr([(name, _stamp(path)) for name, path in images]).encode()).hexdigest()
+    known = cache_root() / "contents" / f"{stamps}.txt"
+    with suppress(OSError, UnicodeDecodeError):
+        return known.read_text(encoding="ascii")
     whole = hashlib.sha256()
-    for name, path in sorted((name, Path(path)) for path, name in walk(place)):
-        told = file_sum(path) if path.is_file() else "cannot be read"
+    for name, path in images:
+        told = file_sum(Path(path)) if _stamp(path) else "cannot be read"
         whole.update(f"{name}\0{told}\n".encode("utf-8", "surrogateescape"))
+    with suppress(OSError, EdgekdError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_once(known, whole.hexdigest())
     return whole.hexdigest()
+
+
+def _stamp(path: str) -> Stamp | None:
+    with suppress(OSError):
+        return stamp_of(path)
+    return None

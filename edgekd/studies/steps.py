@@ -105,6 +105,8 @@ class Place:
 
     def work(self, step: Step) -> Path | None:
         """What a later step starts from: a run folder, a cache or an ONNX file; None where there is none."""
+        if step.options.get("dry_run"):
+            return None
         if step.command in TRAINING:
             return self.runs / step.name
         if step.command == "cache-logits":

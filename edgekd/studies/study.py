@@ -10,14 +10,14 @@ from typing import Any
 from edgekd import config as options
 from edgekd.cores import available_cores
 from edgekd.errors import UsageError
-from edgekd.report import Reporter, Result, Table
+from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runs import check_writable, write_json
 from edgekd.studies.contents import digest_of
+from edgekd.studies.forecast import forecast
 from edgekd.studies.outcome import describe, tables_of
 from edgekd.studies.plan import Arm, Study, builtin_names, open_study
 from edgekd.studies.schedule import carry_out
 from edgekd.studies.steps import Place, Step, in_order
-from edgekd.studies.workers import read_record
 from edgekd.training.schedule import seconds_of
 
 FORMAT = 1
@@ -44,7 +44,7 @@ def run(config: options.Study, report: Reporter) -> Result:
     place = Place(config.output)
     steps = by_seed(arms)
     if config.dry_run:
-        return _dry_run(study, steps, place, config.jobs)
+        return _dry_run(study, steps, place, config.jobs, report)
     check_writable(place.root)
 
     def tell(step: Step, record: Mapping[str, Any]) -> None:
@@ -89,44 +89,45 @@ def _listing() -> Result:
     return Result(facts, [Table("edgekd study NAME", ["name", "question", "full form"], rows, ["full form"])])
 
 
-def _dry_run(study: Study, steps: Sequence[Step], place: Place, jobs: int) -> Result:
-    """What would run, and how long and how large by what was recorded of the same command before."""
+def _dry_run(study: Study, steps: Sequence[Step], place: Place, jobs: int, report: Reporter) -> Result:
+    """What would run, how long it would take by a few real steps of each training, and how large it would be."""
     todo = [step for step in steps if not place.is_done(step)]
-    there = recorded_seconds(place)
-    known = [there[step.command] for step in todo if step.command in there]
-    seconds = sum(known) / jobs if len(known) == len(todo) else None
-    rows = [
-        [command, count, sum(each.command == command for each in todo), there.get(command)]
-        for command, count in Counter(each.command for each in steps).items()
-    ]
+    expected = forecast(todo, report)
+    for words in expected.reasons:
+        report.warn(f"a training could not be timed: {words}")
+    seconds = sum(expected.seconds.values()) / jobs if len(expected.seconds) == len(todo) else None
+    rows: list[list[Cell]] = []
+    for command, count in Counter(each.command for each in steps).items():
+        left = [each.digest for each in todo if each.command == command]
+        hours = sum(expected.seconds.get(each, 0.0) for each in left) / 3600
+        rows.append([command, count, len(left), f"{hours:.2f}" if all(map(expected.seconds.get, left)) else None])
     facts: dict[str, Any] = {
         "study": study.name,
         "steps": len(steps),
         "to_do": len(todo),
         "seconds": seconds,
+        "seconds_by_step": {step.name: round(expected.seconds[step.digest], 1) for step in todo if seconds},
+        "bytes": sum(expected.bytes.values()) if seconds is not None else None,
         "bytes_of_done": sum(_size(place.work(each)) for each in steps if place.is_done(each)),
         "free_bytes": shutil.disk_usage(
             next(p for p in (place.root, *place.root.absolute().parents) if p.exists())
         ).free,
         "commands": [" ".join(["edgekd", *place.arguments(step)]) for step in todo],
     }
-    time_words = "unknown until one step of each command has run" if seconds is None else f"about {seconds:,.0f} s"
+    time_words = "unknown" if seconds is None else f"about {_duration(seconds)}, {jobs} at a time"
+    size = "unknown" if facts["bytes"] is None else f"about {facts['bytes'] / 1e6:,.1f} MB"
     lines = [
-        f"time: {time_words}; its full form: {study.hours or 'not stated'}",
-        f"disk: {facts['bytes_of_done'] / 1e6:,.1f} MB by what is done, {facts['free_bytes'] / 1e9:,.1f} GB free",
+        f"time: {time_words}, by a few timed steps of each training",
+        f"disk: {size} more, {facts['bytes_of_done'] / 1e6:,.1f} MB by what is done, "
+        f"{facts['free_bytes'] / 1e9:,.1f} GB free",
         *facts["commands"],
     ]
-    table = Table(f"edgekd study {study.name}", ["command", "steps", "to do", "mean s of a step so far"], rows)
+    table = Table(f"edgekd study {study.name}", ["command", "steps", "to do", "hours"], rows)
     return Result(facts, [table], lines)
 
 
-def recorded_seconds(place: Place) -> dict[str, float]:
-    """Mean seconds of the steps on record, by command."""
-    found: dict[str, list[float]] = {}
-    for path in (place.root / "steps").glob("*.json"):
-        record = read_record(path)
-        found.setdefault(record["command"], []).append(record["seconds"])
-    return {command: round(sum(each) / len(each), 2) for command, each in found.items()}
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} h"  # noqa: PLR2004 - ten minutes
 
 
 def _size(work: Path | None) -> int:

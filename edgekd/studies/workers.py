@@ -132,9 +132,14 @@ def _carry_out(task: Task) -> None:
         facts = {"command": task.command, "options": task.options, "arguments": list(task.arguments)}
         write_json(
             Path(task.record),
-            {**facts, "seconds": round(time.monotonic() - began, 2), "exit_code": code, "result": result},
+            {**facts, **_cost(began), "exit_code": code, "result": result},
         )
         out.unlink()
+
+
+def _cost(began: float) -> dict[str, float]:
+    """Seconds on the clock and of processors, the step's own processes included."""
+    return {"seconds": round(time.monotonic() - began, 2), "cpu_seconds": round(sum(os.times()[:4]), 2)}
 
 
 def _call(arguments: list[str]) -> int:

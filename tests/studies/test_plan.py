@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import ConfigError, UsageError
+from edgekd.studies.contents import digest_of
 from edgekd.studies.plan import builtin_names, open_study
-from edgekd.studies.steps import Place, in_order
+from edgekd.studies.steps import Place, Step, in_order
 
 STUDY = """
 question = "?"
@@ -83,3 +84,35 @@ def test_an_unknown_study_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         open_study("alfa")
     assert "alpha" in caught.value.hint
+
+
+def test_a_step_is_known_by_what_its_data_holds_not_by_where_it_lies(tmp_path: Path, own_folder: Path) -> None:
+    def digest(folder: Path | str) -> str:
+        digest_of.cache_clear()
+        return Step("train-teacher", {"data": str(folder)}).digest
+
+    first = digest(own_folder)
+    moved = own_folder.rename(tmp_path / "elsewhere")
+    assert digest(moved) == first
+    image = next((moved / "train" / "disc").iterdir())
+    image.write_bytes(image.read_bytes() + b"\0")
+    assert digest(moved) != first
+    assert digest("shapes") == Step("train-teacher", {"data": "shapes"}).digest
+
+
+def test_a_step_is_known_by_what_its_code_says(tmp_path: Path) -> None:
+    def digest(text: str) -> str:
+        (tmp_path / "net.py").write_text(text)
+        digest_of.cache_clear()
+        return Step("train-teacher", {"model": f"{tmp_path}/net.py:build"}).digest
+
+    assert digest("a = 1") == digest("a = 1") != digest("a = 2")
+
+
+@pytest.mark.parametrize(("kind", "file"), [("none", "model.onnx"), ("fp16", "model.fp16.onnx"), ("all", "model.onnx")])
+def test_later_steps_take_the_file_of_the_format_asked_for(kind: str, file: str) -> None:
+    place, export = Place(Path("work")), Step("export", {"quantize": kind})
+    words = place.arguments(Step("profile", {}, {"models": export}))
+    assert Path(words[1]).name == file
+    written = place.arguments(export)
+    assert Path(written[written.index("--output") + 1]).name == "model.onnx"
