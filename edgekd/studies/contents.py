@@ -10,7 +10,7 @@ from typing import Any
 from edgekd.errors import EdgekdError
 from edgekd.images.decoded import Stamp, stamp_of
 from edgekd.images.folder import walk
-from edgekd.images.sources import NAMED, is_folder
+from edgekd.images.named import NAMED, is_folder
 from edgekd.images.space import cache_root
 from edgekd.reading import at_home
 from edgekd.runs import file_sum, write_once
