@@ -33,7 +33,7 @@ def slowness(plan: Plan, model: str, macs: int) -> float:
 
 def rungs_of(plan: Plan) -> list[tuple[float, int]]:
     """Seconds and epochs of a student's short trainings, each REDUCTION times as long as the one before."""
-    first = max(LEAST_RUNG, plan.least, plan.spare / TRIALS_HOPED_FOR / MOST_RUNGS)
+    first = max(LEAST_RUNG, plan.least + STEP_START, plan.spare / TRIALS_HOPED_FOR / MOST_RUNGS)
     seconds = [first * REDUCTION**number for number in range(MOST_RUNGS)]
     seconds = [each for number, each in enumerate(seconds) if number == 0 or each <= plan.spare / 4]
     return [
