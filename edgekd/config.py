@@ -755,6 +755,7 @@ class Search(Pinned, Data, Budget, Shell):
     device: str | None = option(
         None, "device profile whose limits the student must keep (see edgekd devices); default: the limits given alone"
     )
+    runs: Path = option(Path("runs"), "folder in which --teacher is looked for")
     teacher: str | None = option(
         None, "run to learn from; default: a teacher that its share of the time allows is trained first"
     )

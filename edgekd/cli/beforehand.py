@@ -48,6 +48,9 @@ def _peers(value: tuple[str, ...], _config: Any, option: str) -> None:  # noqa: 
 
 
 def _teacher(value: str, config: Any, option: str) -> None:  # noqa: ANN401
+    if isinstance(config, options.Search):
+        student_run(value, config.runs)
+        return
     names = [name for name, _ in teachers_named(config)] if isinstance(config, options.Distill) else []
     for name in names or [value]:
         if teacher_place(name, config, config.runs) is None:

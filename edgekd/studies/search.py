@@ -31,8 +31,6 @@ from edgekd.studies.teaching import STUDENT, Plan, check_limit, checked, plan_te
 MOST_IDLE = 300
 """Trials in a row that trained nothing, until the search takes its space for exhausted."""
 PROFILE_SECONDS = 5.0
-RUNS = Path("runs")
-"""Where `--teacher NAME` is looked for."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def run(config: options.Search, report: Reporter) -> Result:
     """Search, train the best student in full, export and judge it; writes `search.json` for `edgekd report`."""
     limit = check_limit(config.time_limit)
     if config.teacher is not None:
-        config = inherit_data(config, find(RUNS, config.teacher))
+        config = inherit_data(config, find(config.runs, config.teacher))
     check_writable(config.output)
     place, decisions = Place(config.output), Decisions(config.output / "plan")
     held = as_dict(config)
@@ -106,7 +104,7 @@ def _data_options(config: options.Search) -> dict[str, Any]:
 def _teaching(config: options.Search, shared: Mapping[str, Any], plan: Plan) -> Step:
     """The step that fills the cache all students learn from, after that of its teacher."""
     if config.teacher is not None:
-        run = find(RUNS, config.teacher).path.absolute()
+        run = find(config.runs, config.teacher).path.absolute()
         return Step("cache-logits", {**shared, "views": plan.views, "teacher": str(run)})
     own = {"model": plan.teacher, "seed": config.seed, "time_limit": f"{plan.teaching:g}s"}
     return Step("cache-logits", {**shared, "views": plan.views}, {"teacher": Step("train-teacher", {**shared, **own})})
