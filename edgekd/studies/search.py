@@ -115,11 +115,11 @@ def _explore(trials: Trials, search: _Search) -> None:
     idle = 0
     shortest = rungs_of(search.plan)[0][0] + STEP_START
     while search.clock.left() > search.reserve + shortest and idle < MOST_IDLE:
-        before = len(list(search.place.runs.iterdir()))
+        before = len(list(search.place.runs.glob("*")))
         with trials.next() as current:
             top1, state = _try(current, search)
             trials.tell(current, top1, state)
-        idle = idle + 1 if len(list(search.place.runs.iterdir())) == before else 0
+        idle = idle + 1 if len(list(search.place.runs.glob("*"))) == before else 0
         _tell(current, top1, state, search.report)
 
 
