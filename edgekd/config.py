@@ -165,7 +165,7 @@ class Fit(Options):
     schedule: Literal["quick", "default", "patient"] = option(
         "default",
         "how long to train where neither epochs nor a time limit are given: a third of the default, or four times it; "
-        "distill also takes other views where none are asked for: quick makes a new cache of 2, patient one of 16 with "
+        "distill also takes other views where none are requested: quick makes a new cache of 2, patient one of 16 with "
         "mixup 0.2 (Beyer et al. 2022)",
     )
     steps: int | None = option(None, "end after this many steps if the epochs are not over before", low=1)

@@ -57,7 +57,7 @@ class Outcome(TypedDict, total=False):
 
 
 class Manifest(TypedDict, total=False):
-    """Any key may be missing, since a run may have been killed at any time; what is there has this type."""
+    """Any key may be missing, since a run may have been killed at any time; present keys have this type."""
 
     format: Count
     command: str

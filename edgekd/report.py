@@ -66,7 +66,7 @@ class Result:
 
 
 class Silent:
-    """A Reporter that keeps what it is told (for the Python API and the tests)."""
+    """A Reporter that keeps its messages (for the Python API and the tests)."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

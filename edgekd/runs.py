@@ -97,7 +97,7 @@ def file_sum(path: Path) -> str:
 
 
 def write_once(path: Path, text: str) -> bool:
-    """Write a file unless it is there already; of several processes exactly one is told True."""
+    """Write a file unless it is there already; for exactly one of several processes this is True."""
     with writing_beside(path) as beside:
         with beside.open("w", encoding="utf-8", errors=ESCAPED) as stream:
             stream.write(text)
@@ -184,7 +184,7 @@ def slug(name: str) -> str:
     """A name fit for a folder: `./nets/my net.py:build` -> `my-net-build`; letters of any language stay."""
     short = unicodedata.normalize("NFC", name.removesuffix("/").rsplit("/", 1)[-1].replace(".py:", "-"))
     kept = re.sub(r"[^\w.-]+", "-", short).strip("-.")
-    # what has no letters of its own left, or lost some that are not ASCII, is told apart by a hash
+    # what has no letters of its own left, or lost some that are not ASCII, is kept apart by a hash
     is_lossy = any(not each.isascii() and not each.isalnum() and each not in kept for each in short)
     if kept and not is_lossy and len(os.fsencode(kept)) <= _SLUG_BYTES:
         return kept

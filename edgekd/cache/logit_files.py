@@ -105,7 +105,7 @@ def _read_npz(path: Path) -> LogitFile:
     if logits.ndim == 3:
         if len(logits) != 1:
             raise CacheError(
-                f"{path}: holds {len(logits)} views, and nobody knows which pixels they showed",
+                f"{path}: holds {len(logits)} views, and it is unknown which pixels they showed",
                 "give the logits of the plain images alone: [images, classes]",
             )
         logits = logits[0]

@@ -70,7 +70,7 @@ class CachePlan:
 
     `teacher` and `data` name the parents (with hashes), `views` is the view recipe, `store` the number format of
     the logits (`topk` of them where it is topk), `extras` the further columns with the shape of a row; `first_views`
-    is how many views were asked for when it was made (more may be added); the rest is how the teacher computed.
+    is how many views were requested when it was made (more may be added); the rest is how the teacher computed.
     """
 
     teacher: dict[str, Any]

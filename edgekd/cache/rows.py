@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 STORES = ("fp16", "u8", "fp32", "topk")
 DENSE_LIMIT = 1024
-"""Up to so many classes all logits are kept unless something else is asked for (DESIGN's figure for fp16)."""
+"""Up to so many classes all logits are kept unless something else is requested (DESIGN's figure for fp16)."""
 WIDE = 32_767
 """Class numbers above this take four bytes."""
 

@@ -102,7 +102,7 @@ def read_state(folder: Path) -> State:
 
 
 def views_to_have(folder: Path, plan: CachePlan, wanted: int | None) -> int:
-    """Views of the cache once it is filled: those there, more when more are `wanted`, else those asked for at first."""
+    """Views of the cache once it is filled: those there, more when more are `wanted`, else those first requested."""
     there = read_manifest(folder, plan)[0] if (folder / "manifest.json").is_file() else 0
     return max(there, wanted or there or views_asked(folder) or plan.first_views or 1)
 

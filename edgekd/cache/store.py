@@ -22,7 +22,7 @@ JOINED_BYTES = 128_000_000
 
 @dataclass
 class LogitCache:
-    """A whole cache, open for reading; shards are mapped when first asked for, and checked once."""
+    """A whole cache, open for reading; shards are mapped when first requested, and checked once."""
 
     folder: Path
     plan: CachePlan

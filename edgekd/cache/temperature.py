@@ -11,7 +11,7 @@ from edgekd.errors import CacheError
 LIMIT = 0.05
 """Largest error of the KD gradient, relative to that of all logits."""
 STEP = 10
-"""The largest temperature allowed is told in tenths."""
+"""The largest temperature allowed is printed in tenths."""
 
 
 def error_at(errors: Mapping[str, float], temperature: float) -> float:

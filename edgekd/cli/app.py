@@ -170,7 +170,7 @@ def _told(error: EdgekdError, console: Any, debug: bool) -> int:  # noqa: ANN401
 
 @contextmanager
 def _reader_may_go() -> Iterator[None]:
-    """The reader of our stdout has gone (`| head`): no error of ours. What Python still holds back goes nowhere."""
+    """A closed stdout (`| head`) is not an error; discard what Python still buffers."""
     try:
         yield
     except BrokenPipeError:

@@ -187,7 +187,7 @@ def epoch_line(row: Mapping[str, Cell], width: int | None) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a stage is; `left` is the seconds still to come, None where nobody knows."""
+    """How far a stage is; `left` is the seconds still to come, None where unknown."""
 
     title: str
     done: int

@@ -178,7 +178,7 @@ def _store() -> Any:  # noqa: ANN401
 
 
 def may_speak() -> bool:
-    """Whether this process is the one to tell the user of a failure: the first that asks, so that it is told once."""
+    """Whether this process reports a failure to the user: the first that asks does, so that it appears once."""
     if not dist.is_initialized() and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return place().is_first
     try:

@@ -70,7 +70,7 @@ def release(module: nn.Module) -> None:
 
 
 def device_of(config: Machine) -> torch.device:
-    """The device asked for, or the best there is; also sets the number of CPU threads and how memory is kept."""
+    """The device requested, or the best there is; also sets the number of CPU threads and how memory is kept."""
     keep_memory()
     torch.set_num_threads(config.threads or own_cores())
     if config.torch_device == "cuda" and not torch.cuda.is_available():

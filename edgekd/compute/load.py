@@ -30,7 +30,7 @@ class Watch:
         return min(float(self.cores), (idle - self._idle + time.process_time() - self._own) / seconds)
 
     def is_idle(self) -> bool:
-        """Whether nothing else took much of the cores that this process may use; False where nobody knows."""
+        """Whether nothing else took much of the cores that this process may use; False where that is unknown."""
         free = self.free_cores()
         return free is not None and free >= SHARE * self.cores
 

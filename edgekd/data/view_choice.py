@@ -1,4 +1,4 @@
-"""The views that nobody chose: as the teacher was trained; without one, flips by a look at the training images."""
+"""The default views: as the teacher was trained; without one, flips by a look at the training images."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ def choose_views(
 ) -> AnyViews:
     """The options with all of the view but its seed: as given, else as `parent` was trained, else flips by a look.
 
-    `known` is what `views_of` says of `parent`, empty where there is none. What differs is told in one line.
+    `known` is what `views_of` says of `parent`, empty where there is none. A note says what differs.
     """
     if not known:
         return replace(config, flip=look(data, report)) if config.flip == AUTO else config

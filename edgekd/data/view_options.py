@@ -22,7 +22,7 @@ USUAL: dict[str, Any] = {
     "mix_share": 1.0,
     "plain_view": False,
 }
-"""The view options that nobody chose: four pixels of 32 and flips, the usual CIFAR augmentation."""
+"""The default view options: four pixels of 32 and flips, the usual CIFAR augmentation."""
 
 
 PATIENT_MIXUP, PATIENT_VIEWS = 0.2, 16

@@ -34,7 +34,7 @@ def measure_untrained(network: Network, limits: Profile, report: Reporter) -> di
         write_onnx(network.backbone, example, path, Export().opset, facts)
         found = survey(replace(limits, models=(str(path),), warmup=WARM_UP_SECONDS, duration=SECONDS), report)
     for words in found["warnings"]:
-        # That load is the dry run's own; whether there was another is told at its start.
+        # That load is the dry run's own; a busy machine is reported at its start.
         if "load average" not in words:
             report.warn(words)
     return found

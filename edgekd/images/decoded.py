@@ -104,7 +104,7 @@ def load_copy(folder: Path, form: Form) -> Copy | None:
 def renew_copy(folder: Path, old: Copy | None, stamps: Sequence[Stamp], form: Form, report: Reporter) -> Copy | None:
     """Write a copy of these files; what `old` has is copied, the rest is read, and decoded where its content is new.
 
-    Files of `old` that are not asked for stay as long as they are unchanged on disk. None when another process
+    Files of `old` that are not requested stay as long as they are unchanged on disk. None when another process
     replaced it at the same moment.
     """
     known = old.rows() if old is not None and old.canvases is not None else {}

@@ -159,7 +159,7 @@ def threads(count: int | None = None) -> Iterator[ThreadPoolExecutor]:
 
 @dataclass(frozen=True)
 class Files:
-    """Canvases decoded from their files whenever they are asked for; an `imageset.Pixels` of any size."""
+    """Canvases decoded from their files whenever they are requested; an `imageset.Pixels` of any size."""
 
     paths: tuple[str, ...]
     form: Form

@@ -1,4 +1,4 @@
-"""Image files as canvases: from memory, from the decoded copy, or decoded when asked for, whatever has room."""
+"""Image files as canvases: from memory, from the decoded copy, or decoded when requested, whatever has room."""
 
 import contextlib
 from collections.abc import Sequence

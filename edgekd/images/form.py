@@ -13,7 +13,7 @@ from edgekd.report import Reporter
 _SAMPLE = 64
 _WIDE_SAMPLE = 2_000
 _SIDES = (32, 48, 64)
-"""What a canvas is chosen from when --canvas is not given: larger ones cost more, so they have to be asked for."""
+"""What a canvas is chosen from when --canvas is not given: larger ones cost more, so they have to be requested."""
 _BITS = (8, 10, 12, 14, 16)
 """What sensors give of the 16 bits of a file."""
 _DARK = 32
@@ -22,7 +22,7 @@ _OBLONG = 1.2
 
 
 def choose_form(files: tuple[File, ...], config: Data, report: Reporter) -> Form:
-    """The canvas asked for, or one by an evenly spaced sample of the files."""
+    """The canvas requested, or one by an evenly spaced sample of the files."""
     sample = measure_all(_spread(files, _SAMPLE))
     side = config.canvas or _choose_side(sample, config, report)
     channels = int(config.channels) if config.channels != "auto" else _choose_channels(sample)

@@ -14,7 +14,7 @@ UNLABELLED = -1
 
 
 class Pixels(Protocol):
-    """Where canvases come from: memory, a mapped file, or files decoded when asked for."""
+    """Where canvases come from: memory, a mapped file, or files decoded when requested."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

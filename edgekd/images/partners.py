@@ -50,7 +50,7 @@ class Roster:
 
     @cached_property
     def partners(self) -> Partners:
-        """Who is mixed with whom; built when first asked for."""
+        """Who is mixed with whom; built when first requested."""
         numbers = self.numbers(np.arange(len(self.targets)))
         return Partners(2 * self._part + self.is_training, numbers)
 

@@ -28,7 +28,7 @@ Index = NDArray[np.int64]
 
 
 def open_shapes(config: Data, report: Reporter) -> ImageSource:
-    """The shapes at the canvas asked for (default 32 pixels, RGB); raises DataError when it has no room."""
+    """The shapes at the canvas requested (default 32 pixels, RGB); raises DataError when it has no room."""
     form = Form(config.canvas or 32, 1 if config.channels == "1" else 3)
     names = {split: tuple(f"{split}/{row:05d}" for row in range(count)) for split, count in _COUNTS.items()}
     targets = scenes.targets_of(np.arange(_COUNTS["train"]))

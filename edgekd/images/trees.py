@@ -159,7 +159,7 @@ def _more_unlabelled(config: Data) -> tuple[File, ...]:
 
 
 def _leave_out(bad: Mapping[str, str], config: Data, report: Reporter) -> tuple[str, ...]:
-    """Paths of bad files with their faults are told to the user; raises DataError unless they may be skipped."""
+    """Report bad files with their faults to the user; raises DataError unless they may be skipped."""
     if not bad:
         return ()
     first, fault = next(iter(bad.items()))

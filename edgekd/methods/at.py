@@ -55,7 +55,7 @@ class At(Method):
     def build(self, student: Side, teacher: Side) -> None:
         """Pair the stages; maps of a single pixel, which look nowhere, are not compared."""
         found = pairs_of(student, teacher, self.options.taps, "at")
-        # All are asked for: a cache that lacked the last stage would pair the others anew.
+        # All are requested: a cache that lacked the last stage would pair the others anew.
         self.student_needs, self.teacher_needs = needs_of(found)
         self.student_needs = self.student_needs | {"logits"}
         self.pairs = tuple(each for each in found if _pixels(each) > 1)

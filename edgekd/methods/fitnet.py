@@ -92,7 +92,7 @@ class FitNet(Method):
 
 
 def _tap(asked: str, side: Side, whose: str) -> str:
-    """The tap asked for, else the last but one stage, or the only one."""
+    """The tap requested, else the last but one stage, or the only one."""
     if asked:
         return asked
     if not side.stages:

@@ -33,9 +33,9 @@ class Attention:
 
 
 def heads_for(width: int, asked: int, setting: str) -> int:
-    """The heads asked for, or of the divisors of `width` that which gives heads nearest 64 wide, of equals the larger.
+    """The heads requested, or of the divisors of `width` that which gives heads nearest 64 wide, of equals the larger.
 
-    Raises UsageError when the heads asked for do not divide the width.
+    Raises UsageError when the heads requested do not divide the width.
     """
     divisors = [count for count in range(1, width + 1) if width % count == 0]
     if not asked:

@@ -213,7 +213,7 @@ def _check(options: Options) -> None:
 
 
 def _tail(teacher: Side, options: Options) -> Tail:
-    """The teacher's last stage, from the tap asked for; raises UsageError when there is none."""
+    """The teacher's last stage, from the tap requested; raises UsageError when there is none."""
     tail = teacher.tail
     if tail is not None and options.entrance:
         tail = tail.entering_at(options.entrance)

@@ -126,7 +126,7 @@ def _refuse_programs(path: Path) -> None:
 
 
 def _tensors(value: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401
-    """The tensors in nested mappings; a mapping that stands in several places is told in the first."""
+    """The tensors in nested mappings; a mapping found in several places is reported at the first."""
     if not isinstance(value, Mapping) or id(value) in seen:
         return
     seen.add(id(value))

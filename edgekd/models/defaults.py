@@ -1,4 +1,4 @@
-"""How each model is trained when nothing else is asked for."""
+"""How each model is trained when nothing else is requested."""
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch

@@ -81,7 +81,7 @@ def rebuild_onnx(path: Path, spec: Spec) -> Network:
 def open_onnx(path: Path, images: Images, sample: Tensor, report: Reporter) -> Spec:
     """How to feed a file, by its metadata `edgekd`, else by its graph and these images; it is tried on some of them.
 
-    `sample`: canvases, uint8 [n, S, S, C]. What had to be assumed is told as a warning. Raises CheckpointError when
+    `sample`: canvases, uint8 [n, S, S, C]. Assumptions are reported as warnings. Raises CheckpointError when
     it does not take images, or does not give as many numbers as there are classes.
     """
     record = describe(path).record or {}

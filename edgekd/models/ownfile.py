@@ -116,7 +116,7 @@ def _try(net: nn.Module, images: torch.Tensor) -> Any:  # noqa: ANN401
 
 
 def _told(name: str, step: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Run the user's code; whatever it raises is told with its place, also an exit from the program."""
+    """Run the user's code; whatever it raises, also SystemExit, is reported with its file and line."""
     try:
         return step()
     except (Exception, SystemExit) as error:

@@ -112,7 +112,7 @@ def evaluating(network: Network) -> Iterator[None]:
 
 @contextmanager
 def _listening(network: Network, names: Sequence[str], seen: dict[str, Tensor]) -> Iterator[None]:
-    """Keep what these modules give (a memory-free stand-in where only its shape is asked for) in order of execution."""
+    """Keep what these modules give (a memory-free stand-in where only its shape is requested) in order of execution."""
 
     def keep(name: str, output: Any) -> None:  # noqa: ANN401
         if isinstance(output, Tensor):

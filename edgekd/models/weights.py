@@ -19,13 +19,13 @@ AVERAGED = re.compile(r"(^|[._])ema([._]|$)")
 """What says that weights are averaged ones, as `state_dict_ema`, `model_ema`, `ema.module`."""
 _NUMBER = re.compile(r"\d+")
 SHOWN, MOST_SHOWN = 3, 6
-"""Names left over that are told one by one: of a group, and in all."""
+"""How many left-over names are listed: of a group, and in all."""
 COUNTER = "num_batches_tracked"
 """A batch norm's, of which weights from before torch 0.4.1 know nothing; nothing is computed from it."""
 
 
 def load_weights(path: Path) -> State:
-    """The tensors of somebody's .safetensors, .pt or .pth file by the names they have there; nothing in it is run.
+    """The tensors of a .safetensors, .pt or .pth file by the names they have there; nothing in it is run.
 
     Raises CheckpointError when the file is missing, cut, of another kind, or holds no weights.
     """

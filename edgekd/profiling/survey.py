@@ -30,7 +30,7 @@ Found = dict[tuple[str, Setting], Measured]
 
 @dataclass(frozen=True)
 class ProfileTask:
-    """What was asked for, settled."""
+    """What was requested, settled."""
 
     config: Profile
     device: Device | None
@@ -163,7 +163,7 @@ def _entry(task: ProfileTask, subject: Subject, measured: Found) -> dict[str, An
 
 
 def _energy(task: ProfileTask, subject: Subject) -> dict[str, Any] | None:
-    """Energy of one image, or why it is not known; None where nobody asked."""
+    """Energy of one image, or why it is not known; None where it was not requested."""
     if not task.config.energy and task.plan.limits.budget.max_energy_mj is None:
         return None
     sensor = find_sensor()

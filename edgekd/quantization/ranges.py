@@ -52,7 +52,7 @@ def observe(graph: Graph, inputs: Array) -> dict[str, Observed]:
 
 
 def summarise(batches: Callable[[], Iterator[Mapping[str, Array]]]) -> dict[str, Observed]:
-    """Describe tensors by name [n, ...] over all batches, which are asked for twice and must be the same."""
+    """Describe tensors by name [n, ...] over all batches, which are requested twice and must be the same."""
     first: dict[str, list[tuple[float, float, Array, Array]]] = {}
     for values in batches():
         for name, each in values.items():

@@ -111,7 +111,7 @@ def run(config: Export, report: Reporter) -> Result:
 
 
 def _with_variants(plain: Result, network: Network, source: ExportSource, config: Export, report: Reporter) -> Result:
-    """The files of fewer bits added to a result: those asked for, or int8 where the network learnt to be rounded."""
+    """The files of fewer bits added to a result: those requested, or int8 where the network learnt to be rounded."""
     if network.spec.transforms:
         source = replace(source, learnt=LearntGrid(network, config.opset))
         config = replace(config, quantize="int8") if config.quantize == "none" else config

@@ -16,7 +16,7 @@ from edgekd.reporting.pages import kind_of, page_of
 from edgekd.runs import Run, find, write_json
 
 STORED = ("study.json", "search.json")
-"""Results that are told as they are."""
+"""Results that are printed as they are."""
 SUFFIXES = (".html", ".md")
 
 

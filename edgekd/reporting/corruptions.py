@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[Callable[[Canvas, float, int], Canvas], tuple[float, floa
 
 @dataclass(frozen=True)
 class Corrupted:
-    """Pixels that are corrupted when they are asked for; the same row always in the same way."""
+    """Pixels that are corrupted when they are requested; the same row always in the same way."""
 
     pixels: Pixels
     kind: str

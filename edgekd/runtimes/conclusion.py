@@ -26,7 +26,7 @@ def check_target(path: Path | None) -> None:
 
 
 def conclude(model: str, data: ImageData, tally: Tally, config: Evaluate) -> Result:
-    """The figures as tables and JSON; writes the list of wrong images where it is asked for.
+    """The figures as tables and JSON; writes the list of wrong images where it is requested.
 
     Raises CheckpointError when the model gave answers that are no numbers.
     """

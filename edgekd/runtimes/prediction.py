@@ -43,7 +43,7 @@ def run(config: Predict, report: Reporter) -> Result:
 
 
 def predict(predictor: Predictor, config: Predict, report: Reporter) -> Result:
-    """The likeliest classes of every image file; files that cannot be read are told and left out.
+    """The likeliest classes of every image file; files that cannot be read are reported and left out.
 
     `Result.failure` is DataError when there were such files and they may not be skipped. Raises DataError when a place
     is not there, CheckpointError when the answers are no numbers.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOP = 5
-"""Guesses of top-5; it is told where there are more classes."""
+"""Guesses of top-5, which is reported where there are more classes."""
 Counts = NDArray[np.float64]
 
 

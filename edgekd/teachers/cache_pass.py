@@ -1,4 +1,4 @@
-"""Filling a cache: planned once, checked against what is there, written shard by shard, sealed at the end."""
+"""Filling a cache: planned once, checked against existing shards, written shard by shard, sealed at the end."""
 
 import signal
 import time
@@ -222,7 +222,7 @@ def _check_format(folder: Path, plan: CachePlan, config: CacheLogits) -> None:
 
 
 def _for_method(folder: Path, plan: CachePlan, config: CacheLogits, purpose: Purpose, report: Reporter) -> CachePlan:
-    """The plan, with all logits as u8 where nobody asked for the top-k that the method does not bear."""
+    """The plan, with all logits as u8 where nobody requested the top-k that the method does not bear."""
     temperature, is_open = purpose.temperature, config.store is None and config.topk is None
     if purpose.is_dense and plan.store == "topk" and is_open:
         report.note("store: u8, all logits, for the method needs them")

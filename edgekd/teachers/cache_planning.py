@@ -27,9 +27,9 @@ from edgekd.runs import environment
 from edgekd.teachers.source import KnownTeacher
 
 VIEWS = 4
-"""Views of a new cache when nothing is asked for (docs/results.md: accuracy against views)."""
+"""Views of a new cache when nothing is requested (docs/results.md: accuracy against views)."""
 PATIENCE = 600.0
-"""Seconds that the views nobody asked for may take."""
+"""Seconds that the views nobody requested may take."""
 CHEAP_VIEWS, CHEAP = 24, 90.0
 """A small set is shown in many epochs: its new cache holds up to so many views while they take so few seconds."""
 TOPK = 100

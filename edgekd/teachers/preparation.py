@@ -112,7 +112,7 @@ def caches_of(config: Distill) -> dict[Path, float]:
 
 
 def newest_cache(config: Distill, teacher: Found) -> Path | None:
-    """The newest cache of this teacher on the data asked for, finished or not."""
+    """The newest cache of this teacher on the data requested, finished or not."""
     if isinstance(teacher, str):
         return None
     sha = answers_sum(teacher) if isinstance(teacher, Path) else teacher.manifest().get("weights_sha256")
@@ -181,7 +181,7 @@ def at_hand(config: Distill, method: Method, place: Run, report: Reporter, found
 
 
 def _from_teacher(config: Distill, method: Method, place: Run, report: Reporter, found: Found | None) -> Taught:
-    """The teacher asked for: live, or through its cache, which is written first where it is missing."""
+    """The teacher requested: live, or through its cache, which is written first where it is missing."""
     if named := teachers_named(config):
         for name, _ in named:
             _refuse_itself(Path(name) if Path(name).exists() else config.runs / name, place)
@@ -254,7 +254,7 @@ def _check_method(folder: Path, plan: CachePlan, method: Method) -> None:
 
 
 def _check_views(cache: LogitCache, config: Distill) -> None:
-    """Raise UsageError when more views are asked for than the teacher saw."""
+    """Raise UsageError when more views are requested than the teacher saw."""
     if (config.views or 0) > cache.views:
         is_imported = cache.plan.teacher.get("spec") is None
         more = f"edgekd cache-logits --name {cache.folder.name} --views {config.views} adds them"

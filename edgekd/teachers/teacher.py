@@ -28,7 +28,7 @@ class Teacher(Protocol):
         """Its classes and all that it could give."""
 
     def giving(self, needs: Collection[str]) -> "Teacher":
-        """The teacher whose answers hold what the needs ask for, of alternatives what it has; at first logits."""
+        """The teacher whose answers hold what the needs ask for, of alternatives what it has; initially logits."""
 
     def __call__(self, batch: Batch) -> Output:
         """What it says of this batch; never tracked by autograd."""

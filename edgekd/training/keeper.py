@@ -66,7 +66,7 @@ def _save(state: dict[str, Any], path: Path) -> None:
 class Keeper:
     """Watches one training; `record` is where it stands.
 
-    Ranks agree on what each decides, a step later than it is asked for; only the first one writes.
+    Ranks agree on what each decides, a step later than it is requested; only the first one writes.
     """
 
     def __init__(self, run: Run, update: Update, val: Split, config: Settled, steps_per_epoch: int) -> None:

@@ -22,7 +22,7 @@ NO_FIGURES = ("epoch", "epochs", "step", "best")
 class TensorBoard:
     """A Reporter that hands everything on to another one and logs the epochs of a run.
 
-    The first epoch that it is told writes the log anew from metrics.jsonl, so that a resumed run's has no gaps and no
+    The first epoch it receives writes the log anew from metrics.jsonl, so that a resumed run's has no gaps and no
     epoch twice.
     """
 

@@ -33,7 +33,7 @@ def round_network(network: Network, data: ImageData, config: Config, report: Rep
 
     The ranges start as those of least squared error on training images and follow the batches while training. A
     network that is on the grid already stays as it is. Raises UsageError where its operations cannot be traced, or
-    another number format was asked for.
+    another number format was requested.
     """
     if config.precision not in ("auto", "fp32"):
         raise UsageError(

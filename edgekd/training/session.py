@@ -146,7 +146,7 @@ def _noting_the_end(run: Run, keeper: Keeper) -> Iterator[None]:
     except (CheckpointError, DataError) as error:
         raise _failed(run, error, ranks) from error
     except Exception:
-        # what happened is told by whoever catches it; a full disk may not even take this
+        # the caller reports the error; a full disk may not even take this
         with suppress(EdgekdError):
             _note_end(run, ranks, "failed")
         raise

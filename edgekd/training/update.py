@@ -148,7 +148,7 @@ class Update:
         return (None,)
 
     def _step(self, batch: Batch, progress: float, whole: Agreement | None, turn: str | None) -> dict[str, Tensor]:
-        """One optimiser step, in pieces where asked for."""
+        """One optimiser step, in pieces where requested."""
         self.optimizer.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
         pieces = batch.pieces(self.config.accumulate)

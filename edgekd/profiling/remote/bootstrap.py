@@ -123,7 +123,7 @@ def unpack(archive: Limited, folder: str) -> None:
 
 
 def measure(python: str, folder: str, stream: BinaryIO, options: "dict[str, Any]") -> int:
-    """Measure in a process group of its own, which ends at once when nobody waits for it any more."""
+    """Measure in a process group of its own, which ends at once when its client has gone."""
     scratch = Path(folder, "tmp")
     scratch.mkdir()
     settings = dict(os.environ, PYTHONPATH=str(Path(folder, "code")), TMPDIR=str(scratch))

@@ -1,4 +1,4 @@
-"""`python -m edgekd.profiling.remote.host_side`: a survey asked for by another machine, over standard input and output.
+"""`python -m edgekd.profiling.remote.host_side`: a survey requested by another machine, over standard input and output.
 
 One JSON line in (the options); notes and, last, the report or an error out. Who started it also ends it.
 """

@@ -152,7 +152,7 @@ def _header(archive: IO[bytes], install: bool, options: dict[str, Any]) -> bytes
 
 
 def _send(process: "subprocess.Popen[bytes]", header: bytes, archive: IO[bytes], report: Reporter) -> None:
-    """Everything at once; the stream stays open, since its end tells the other side that nobody waits any more."""
+    """Everything at once; the stream stays open, since its end tells the other side that the client has gone."""
     if process.stdin is None:
         return
     blocks = math.ceil(archive.tell() / MEGABYTE)

@@ -22,7 +22,7 @@ def raise_generations(
     """Distil generation after generation; the last one's summary, with a table of all.
 
     `made` names the last run where the options do not: the earlier ones are NAME-g1, NAME-g2, ... The first learns from
-    the teacher asked for; every one starts from weights of its own seed. Raises UsageError where several processes
+    the teacher requested; every one starts from weights of its own seed. Raises UsageError where several processes
     train together.
     """
     if place().world > 1:
