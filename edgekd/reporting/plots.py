@@ -25,6 +25,8 @@ PIXELS = 96 / 72
 """CSS pixels of a point."""
 LONGEST = 28
 """Letters of a name in a plot."""
+NEAR = 0.06
+"""Of the axes: points nearer than this cannot have a name each."""
 LARGE = 10_000
 """From here on an axis counts in thousands (k) and millions (M)."""
 STYLE: dict[Any, Any] = {
@@ -259,9 +261,8 @@ def _scatter(  # noqa: PLR0913 - each is one property of the plot
         spread = [each.get("sd") or 0 for each in chosen]
         places = [each["x"] for each in chosen], [each["y"] for each in chosen]
         axes.errorbar(*places, yerr=spread, fmt="o", markersize=4, color=colour, label=label, capsize=2)
-    for each in points:
-        if each.get("name"):
-            axes.annotate(each["name"], (each["x"], each["y"]), (5, 4), textcoords="offset points", fontsize=8)
+    for (x, y), names in _named(points).items():
+        axes.annotate("\n".join(names), (x, y), (5, 4), textcoords="offset points", fontsize=8)
     if front:
         axes.step(
             *zip(*sorted(front), strict=True), where="post", color=COLOURS[1], linewidth=1.5, label="Pareto front"
@@ -282,6 +283,22 @@ def _scatter(  # noqa: PLR0913 - each is one property of the plot
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if front or limit is not None:
         _legend_below(axes)
+
+
+def _named(points: Sequence[Mapping[str, Any]]) -> dict[tuple[float, float], list[str]]:
+    """Names by place; those of points too near each other for a name each stand together."""
+    found: dict[tuple[float, float], list[str]] = {}
+    wide, high = (max(each[key] for each in points) - min(each[key] for each in points) for key in ("x", "y"))
+    for each in points:
+        place = each["x"], each["y"]
+        near = (
+            known
+            for known in found
+            if abs(known[0] - place[0]) <= NEAR * wide and abs(known[1] - place[1]) <= NEAR * high
+        )
+        if each.get("name"):
+            found.setdefault(next(near, place), []).append(each["name"])
+    return found
 
 
 DRAWN: dict[str, Callable[..., None]] = {

@@ -26,6 +26,10 @@ FIGURES = {
     "peak_rss_mb": "memory of training, MB",
 }
 """Figures of arms in words; others are shown by their names."""
+DRAWN_COSTS = ("latency_ms", "inference_mb", "macs", "params", "file_bytes", "train_seconds")
+"""Costs that accuracy is drawn against."""
+LEAST_CHANGE = 0.02
+"""Costs that differ by less, of the largest, are the same."""
 SWEPT = ("latency_ms", "inference_mb", "macs")
 """What inference costs, drawn over an axis of numbers beside the accuracy."""
 UNITS = {"distill.input_size": ", pixels", "all.canvas": ", pixels"}
@@ -41,7 +45,10 @@ def study_page(facts: Facts) -> Page:
     runs = sum(len(arm["seeds"]) for arm in arms)
     commands = dict.fromkeys(command for arm in arms for command in _commands(arm))
     sections = [
-        Section("Results", [Grid(_results(arms)), *_cross(arms), *_sweeps(arms), *_plots(arms)]),
+        Section(
+            "Results",
+            [Grid(_results(arms)), *_cross(arms), *_sweeps(arms), *_plots(arms, facts.get("compared", TARGET))],
+        ),
         Section("Against the baseline", list(_differences(facts["differences"], facts["baseline"]))),
         Section("Failures", list(_failures(arms))),
         Section("Commands of the first seed", [Text(list(commands), is_code=True)] if commands else []),
@@ -74,8 +81,8 @@ def spread_words(figure: Facts | None, name: str) -> str | None:
         return None
     mean, sd = figure["mean"], figure["sd"]
     if _is_ratio(name):
-        return f"{mean:.2%}" + (f" ± {100 * sd:.2f}" if sd is not None else "")
-    return shown(float(mean)) + (f" ± {shown(float(sd))}" if sd else "")
+        return f"{mean:.2%}" + (f" ± {100 * sd:.2f}" if sd else "")
+    return shown(float(mean)) + (f" ± {shown(float(f'{sd:.2g}'))}" if sd else "")
 
 
 def _results(arms: Sequence[Facts]) -> Table:
@@ -163,27 +170,31 @@ def _sweeps(arms: Sequence[Facts]) -> Iterator[Block]:
             yield Plot(f"{FIGURES[figure]} over {_last(axis)}", words, "sweep", drawn)
 
 
-def _plots(arms: Sequence[Facts]) -> Iterator[Block]:
-    """Accuracy by arm, and accuracy against each cost that differs between arms."""
-    known = [arm for arm in arms if TARGET in arm["spread"]]
+def _plots(arms: Sequence[Facts], figure: str) -> Iterator[Block]:
+    """The compared figure by arm, and against each cost that differs between arms."""
+    known = [arm for arm in arms if figure in arm["spread"]]
     if not known:
         return
-    label = FIGURES[TARGET]
-    means = [arm["spread"][TARGET]["mean"] for arm in known]
-    sds = [arm["spread"][TARGET]["sd"] for arm in known]
+    label = FIGURES[figure]
+    means = [arm["spread"][figure]["mean"] for arm in known]
+    sds = [arm["spread"][figure]["sd"] for arm in known]
     names = [arm["name"] for arm in known]
     words = f"{label} of {len(known)} arms with its standard deviation; the best is {names[means.index(max(means))]}, "
     values = {"names": names, "values": means, "spreads": sds, "xlabel": label}
     yield Plot(f"{label} by arm", words + f"{max(means):.2%}", "intervals", values)
-    for name in _names(arms):
+    for name in DRAWN_COSTS:
         points = [
             {"x": arm["spread"][name]["mean"], "y": mean, "sd": sd, "name": arm["name"]}
             for arm, mean, sd in zip(known, means, sds, strict=True)
-            if name in arm["spread"] and not _is_ratio(name)
+            if name in arm["spread"]
         ]
-        if len({point["x"] for point in points}) > 1:
-            cost = FIGURES.get(name, name)
-            words = f"{label} against {cost} of {len(points)} arms, with the standard deviation of {label}"
+        places = [point["x"] for point in points]
+        if points and max(places) - min(places) > LEAST_CHANGE * max(places):
+            cost = FIGURES[name]
+            words = (
+                f"{label} against {cost} of {len(points)} arms, with the standard deviation of {label}: "
+                + "; ".join(f"{each['name']} {each['y']:.2%} at {shown(each['x'])}" for each in points)
+            )
             drawn = {"points": points, "xlabel": cost, "ylabel": label, "ratio": True}
             yield Plot(f"{label} against {cost}", words, "scatter", drawn)
 
