@@ -7,6 +7,7 @@ caches that edgekd writes for each method; what a live teacher costs is its own 
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,21 +22,37 @@ from edgekd.config import Distill, TrainTeacher
 from edgekd.data.loader import Batches
 from edgekd.data.view_options import view_recipe
 from edgekd.methods import METHODS
+from edgekd.methods.loading import join
+from edgekd.methods.sides import side_of
 from edgekd.models.build import build
+from edgekd.models.defaults import recipe_for
+from edgekd.models.trained import build_student
+from edgekd.objectives.distillation import Distillation
 from edgekd.objectives.objective import Objective
 from edgekd.objectives.supervised import Supervised
-from edgekd.recipes import distill, train_teacher
+from edgekd.recipes import train_teacher
 from edgekd.report import Silent
 from edgekd.runs import Run
-from edgekd.teachers.wanted import method_of
+from edgekd.teachers.preparation import Taught, make_ready
+from edgekd.teachers.wanted import method_of, samples_in
+from edgekd.training.settings import Settled, settle
 from edgekd.training.update import LayerRate, Update, make_optimizer
 
 FORM = Format("fp32", "channels-last")
 IMAGES, VIEWS = 2_000, 2
 
 
-def lesson_of(name: str, student: str, place: Path) -> distill.Lesson:
-    """The lesson as `edgekd distill` prepares it, its cache written where it is missing."""
+@dataclass(frozen=True)
+class Lesson:
+    """A method joined to its student and teacher, with all that its steps need."""
+
+    objective: Objective
+    taught: Taught
+    settled: Settled
+
+
+def lesson_of(name: str, student: str, place: Path) -> Lesson:
+    """What `edgekd distill` would train, its cache written where it is missing."""
     config = Distill(
         student=student,
         method=name,
@@ -49,10 +66,15 @@ def lesson_of(name: str, student: str, place: Path) -> distill.Lesson:
         runs=place / "runs",
         caches=place / "caches",
     )
-    return distill._of_teacher(config, method_of(config), Run(place / "runs" / "student"), Silent())  # noqa: SLF001
+    method = method_of(config)
+    taught = make_ready(config, method, Run(place / "runs" / "student"), Silent())
+    network = build_student(taught.config, taught.data, Silent())
+    settled = settle(taught.config, recipe_for(network.spec.name), len(taught.data.train))
+    join(name, method, side_of(network, samples_in(taught.data)), taught.teacher.side)
+    return Lesson(Distillation(network, taught.teacher, method), taught, settled)
 
 
-def steps(objective: Objective, lesson: distill.Lesson) -> Iterator[None]:
+def steps(objective: Objective, lesson: Lesson) -> Iterator[None]:
     """Endless steps of edgekd's own loop, without keeper and display."""
     FORM.prepare(objective)
     settled = lesson.settled
@@ -60,7 +82,8 @@ def steps(objective: Objective, lesson: distill.Lesson) -> Iterator[None]:
     update = Update(objective, make_optimizer(settled, layers), settled, FORM)
     recipe = view_recipe(settled)
     strong = recipe.strengthened() if objective.has_strong_view else None
-    batches = Batches(lesson.data.train, recipe, settled.batch_size, 0, lesson.views, strong=strong)
+    taught = lesson.taught
+    batches = Batches(taught.data.train, recipe, settled.batch_size, 0, taught.views, strong=strong)
     for batch in batches.starting_at(0):
         update(batch, 0.5)
         yield
@@ -77,7 +100,7 @@ def counted(endless: Iterator[None], count: int) -> float:
 def row_of(name: str, asked: Any, place: Path) -> dict[str, Any]:  # noqa: ANN401
     """One method against plain steps of the same student."""
     lesson = lesson_of(name, asked.student, place)
-    plain = Supervised(build(asked.student, lesson.data))
+    plain = Supervised(build(asked.student, lesson.taught.data))
     loops = steps(plain, lesson), steps(lesson.objective, lesson)
     for each in loops:
         counted(each, 3)
