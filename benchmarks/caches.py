@@ -9,7 +9,8 @@ from torch import Tensor
 
 from edgekd.cache.columns import encode
 from edgekd.cache.folder import all_shards, seal
-from edgekd.cache.listing import read_parts, write_part
+from edgekd.cache.listing import write_part
+from edgekd.cache.parts import read_parts
 from edgekd.cache.plan import CachePlan
 from edgekd.cache.shards import write_shard
 from edgekd.cache.store import LogitCache, open_cache

@@ -10,6 +10,13 @@ from edgekd.errors import EdgekdError
 Cell = str | int | float | bool | None
 
 
+def in_time(seconds: float) -> str:
+    """Seconds as people say them: `0.4 s`, `35 s`, `12 minutes`, `3.5 hours`."""
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
 class Progress(Protocol):
     """A running stage: how far it is and what it last measured."""
 

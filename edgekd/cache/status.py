@@ -10,7 +10,7 @@ from edgekd.cache.leftovers import leftovers
 from edgekd.cache.state import State, in_ranges, last_written, read_state, seconds_left, share_lines
 from edgekd.config import Data, share_of
 from edgekd.declaration import flag
-from edgekd.report import Cell, Result, Table
+from edgekd.report import Cell, Result, Table, in_time
 from edgekd.runs import Run
 
 MOST_COMMANDS = 8
@@ -78,11 +78,6 @@ def _go_on(data: dict[str, Any]) -> list[str]:
     if data["finished"]:
         return ["nothing is missing; edgekd cache verify checks what is there"]
     return ["it goes on with:", *(f"  {command}" for command in data["commands"])]
-
-
-def in_time(seconds: float) -> str:
-    """Seconds as people say them."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def commands(state: State) -> list[str]:

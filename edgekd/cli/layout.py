@@ -176,6 +176,8 @@ def epoch_line(row: Mapping[str, Cell], width: int | None) -> str:
         parts["images_per_second"] = f"{formatted(speed)} images/s"
     for hidden in ("epochs", "best"):
         parts.pop(hidden, None)
+    if row.get("ce") == row.get("loss"):  # labels alone are learnt
+        parts.pop("ce", None)
     main = [key for key in ("epoch", "val_top1", "loss", "val_loss") if key in parts]
     others = [key for key in parts if key not in (*main, "step", "images_per_second")]
     for doomed in ("step", "images_per_second", "val_loss", *reversed(others), "loss"):

@@ -82,7 +82,7 @@ def choose_format(config: Machine, module: nn.Module, batch: Batch, step: Step, 
         found = _Contest(module, batch, step, progress).hold(candidates)
     report.note(found.told)
     if complaint := watch.complaint():
-        report.note(f"{complaint}; so formats were compared by processor time, and no thread is left out")
+        report.note(f"{complaint}; formats were compared by processor time, and all threads are used")
     if found.is_sure:
         trials.remember(key, {"precision": found.best.precision, "memory_format": found.best.memory_format})
     return found.best

@@ -80,12 +80,12 @@ def _verdict(found: Finding, classes: tuple[str, ...]) -> str:
             for each in found.moved[:SHOWN]
         ]
         more = f"; and {len(found.moved) - SHOWN} more classes" if len(found.moved) > SHOWN else ""
-        return f"flip: off, mirroring changes the class: {'; '.join(told)}{more}; --flip on shows them mirrored anyway"
+        return f"flip: off, mirroring changes the class: {'; '.join(told)}{more}; --flip on flips nonetheless"
     if not found.plain:
-        return "flip: on; there are too few labelled images to see whether mirroring changes a class; --flip off"
+        return "flip: on; too few labelled images to see whether mirroring changes a class; --flip off to do without"
     return (
-        f"flip: on, mirroring keeps the classes: a linear look at {found.images:,} training images recognises "
-        f"{found.plain:.0%}, mirrored {found.mirrored:.0%}; --flip off switches it off"
+        f"flip: on, mirroring keeps the classes: a linear probe of {found.images:,} training images recognises "
+        f"{found.plain:.0%}, mirrored {found.mirrored:.0%}; --flip off to do without"
     )
 
 

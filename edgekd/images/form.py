@@ -44,7 +44,7 @@ def _choose_side(sample: Sequence[MeasuredCanvas], config: Data, report: Reporte
     short = float(np.median([min(each.width, each.height) for each in sample]))
     side = min(_SIDES, key=lambda each: (abs(each - short), each))
     if short != side:
-        why = "the largest that is taken unasked" if short > side else "the nearest to it"
+        why = "the largest default" if short > side else "the nearest to it"
         report.note(
             f"canvas {side}: the short side of the images is about {short:.0f} pixels, and {side} is {why}; "
             "--canvas N takes another size (time grows with its square)"
@@ -53,7 +53,7 @@ def _choose_side(sample: Sequence[MeasuredCanvas], config: Data, report: Reporte
     if ratio >= _OBLONG and config.aspect == "crop":
         report.note(
             f"the images are not square (about {ratio:.2f} : 1): the middle is kept, {1 - 1 / ratio:.0%} of each is "
-            "cut away; --aspect pad keeps it all, --aspect squash too, distorted"
+            "cut away; --aspect pad keeps all of it, --aspect squash distorts it"
         )
     return side
 

@@ -124,7 +124,8 @@ def _tell_missing(trees: Mapping[str, Tree], parts: Mapping[str, SplitPart], rep
     for split in roots.values():
         missing = [name for target, name in enumerate(trees["train"].classes) if target not in parts[split].targets]
         if missing:
-            report.warn(f"no {split} images of {_few(missing)}: the figures tell nothing of such classes")
+            it = "this class" if len(missing) == 1 else "these classes"
+            report.warn(f"no {split} images of {_few(missing)}: the figures say nothing about {it}")
 
 
 def _tell_passed_over(trees: Mapping[str, Tree], report: Reporter) -> None:

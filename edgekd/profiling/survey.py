@@ -99,7 +99,7 @@ def _announcement(task: ProfileTask) -> str:
     each = "; ".join(in_words(one.batch, one.threads) for one in task.plan.settings)
     count = len(task.plan.settings) * len(task.subjects) + len(task.rivals)
     seconds = count * (task.config.warmup + task.config.duration + 1)
-    return f"measuring {names} ({each}): about {seconds:.0f} s, silent so as not to disturb"
+    return f"measuring {names} ({each}): about {seconds:.0f} s, without a progress bar, which would disturb"
 
 
 def _measure(task: ProfileTask) -> Found:

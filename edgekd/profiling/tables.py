@@ -35,7 +35,7 @@ def _latency(models: Sequence[Report], judged: float) -> Table:
     columns = ["model", "batch", "threads", "runs", *named, "mean", "sd", "min", "max", "jitter", "images/s"]
     rows = [_latency_row(model["name"], each, named) for model in models for each in model["measurements"]]
     others = [name for name in named if name != name_of(judged)]
-    spare = ["sd", "jitter", "max", "min", "runs", "mean", *others, "images/s"]
+    spare = ["sd", "jitter", "max", "min", "runs", "mean", *reversed(others), "images/s"]
     return Table("Latency of one batch, ms", columns, rows, spare)
 
 
@@ -223,7 +223,7 @@ def _how(report: Report) -> Iterator[str]:
                 if row is None
             ]
             if missing:
-                yield f"{model['name']}: not given for want of runs: {', '.join(missing)}; raise --duration"
+                yield f"{model['name']}: left out, too few runs: {', '.join(missing)}; raise --duration"
 
 
 def _parity(report: Report) -> Iterator[str]:

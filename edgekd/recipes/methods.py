@@ -8,7 +8,7 @@ from edgekd.report import Reporter, Result, Table
 def run(config: Methods, report: Reporter) -> Result:
     """The whole table, in its own order."""
     rows = [
-        (name, row.text, " + ".join(row.student), _teacher(row), _cache(name, row), row.paper)
+        (name, row.text, " + ".join(row.student), _teacher(row), _cache(row), row.paper)
         for name, row in METHODS.items()
     ]
     facts = [
@@ -25,7 +25,8 @@ def run(config: Methods, report: Reporter) -> Result:
     ]
     title = "distillation methods (--method NAME; a file of your own: --method ./mine.py)"
     columns = ("name", "what is matched", "student gives", "teacher gives", "from a cache", "paper")
-    return Result({"methods": facts}, (Table(title, columns, rows),))
+    line = "with --for: edgekd cache-logits --for METHOD also stores what the method needs"
+    return Result({"methods": facts}, (Table(title, columns, rows, ("paper", "student gives")),), (line,))
 
 
 def _teacher(row: Row) -> str:
@@ -33,6 +34,6 @@ def _teacher(row: Row) -> str:
     return words + (" (top-k does)" if "logits:topk" in row.teacher and row.cache == "logits" else "")
 
 
-def _cache(name: str, row: Row) -> str:
-    words = {"logits": "yes", "columns": f"cache-logits --for {name}", "none": "no teacher"}[row.cache]
+def _cache(row: Row) -> str:
+    words = {"logits": "yes", "columns": "with --for", "none": "no teacher"}[row.cache]
     return words + (", and the run" if "tail" in row.teacher else "")

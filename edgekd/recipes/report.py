@@ -9,11 +9,12 @@ from typing import Any
 
 from edgekd.config import Report
 from edgekd.errors import CheckpointError, MissingDependency
+from edgekd.models.finished import student_run
 from edgekd.reading import read_json
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.reporting.documents import NEEDED, check_target, write_page
 from edgekd.reporting.pages import kind_of, page_of
-from edgekd.runs import Run, find, write_json
+from edgekd.runs import Run, write_json
 
 STORED = ("study.json", "search.json")
 """Results that are printed as they are."""
@@ -64,13 +65,8 @@ def _source(config: Report) -> _Source:
     for name in STORED if given is not None else ():
         if given is not None and (given / name).is_file():
             return _Source(given, path=given / name)
-    if given is not None:
-        found = find(config.runs, str(config.model))
-        if found.manifest().get("status") != "finished":
-            raise CheckpointError(f"{found.path}: not finished", "finish it with --resume first")
-        return _Source(found.path, run=found)
-    newest: Run = _torch("edgekd.models.trained").student_run(None, config.runs)
-    return _Source(newest.path, run=newest)
+    found = student_run(config.model, config.runs)
+    return _Source(found.path, run=found)
 
 
 def _target(config: Report, source: _Source) -> Path:

@@ -11,7 +11,7 @@ from edgekd.config import Run as RunOptions
 from edgekd.config import Runs, Shell
 from edgekd.errors import CheckpointError, UsageError
 from edgekd.reading import read_lines
-from edgekd.report import Cell, Reporter, Result, Table
+from edgekd.report import Cell, Reporter, Result, Table, in_time
 from edgekd.runs import Run, clear, everything, find, folder_bytes
 from edgekd.training.claim import holding
 
@@ -103,7 +103,7 @@ def _row(found: Run) -> dict[str, Any]:
 
 def _list(config: Runs) -> Result:
     rows = [_row(each) for each in ([find(config.runs, name) for name in config.names] or everything(config.runs))]
-    columns = ("name", "model", "data", "from", "test", "validation", "minutes", "parameters", "size", "state")
+    columns = ("name", "model", "data", "from", "test", "validation", "training", "parameters", "size", "state")
     cells = [
         (
             each["name"],
@@ -112,7 +112,7 @@ def _list(config: Runs) -> Result:
             ", ".join(each.get("from") or ()) or None,
             _percent(each.get("test_top1")),
             _percent(each.get("val_top1")),
-            _minutes(each.get("train_seconds")),
+            _time(each.get("train_seconds")),
             each.get("params"),
             _megabytes(each["size_bytes"]),
             each.get("state"),
@@ -128,8 +128,8 @@ def _percent(share: float | None) -> str | None:
     return None if share is None else f"{share:.2%}"
 
 
-def _minutes(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{seconds / 60:.1f}"
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else in_time(seconds)
 
 
 def _megabytes(size: int) -> str:
@@ -158,7 +158,7 @@ def _facts_table(facts: dict[str, Any]) -> list[tuple[str, Cell]]:
         ("test accuracy", _percent(facts["test_top1"])),
         ("validation accuracy", _percent(facts["val_top1"])),
         ("best epoch", facts["best_epoch"]),
-        ("training, minutes", _minutes(facts["train_seconds"])),
+        ("training", _time(facts["train_seconds"])),
         ("images per second", None if facts["images_per_second"] is None else round(facts["images_per_second"])),
         ("peak memory, MB", facts["peak_rss_mb"]),
         ("parameters", facts["params"]),

@@ -22,7 +22,7 @@ from edgekd.errors import CacheError, CheckpointError
 from edgekd.images.imageset import ImageData, describe_data
 from edgekd.models.network import Network
 from edgekd.models.observer import Taps
-from edgekd.report import Reporter
+from edgekd.report import Reporter, in_time
 from edgekd.runs import environment
 from edgekd.teachers.source import KnownTeacher
 
@@ -147,8 +147,8 @@ def count_views(views: int) -> str:
 
 def tell_cost(plan: CachePlan, views: int, seconds: float, images: int, report: Reporter) -> None:
     """Say how large a new cache will be and how long the teacher will take."""
-    size, minutes = plan.row_bytes * images * views / 1e6, seconds * images * views / 60
-    report.note(f"cache: {images:,} images x {views} views, {size:,.1f} MB, about {minutes:.1f} minutes")
+    size, time = plan.row_bytes * images * views / 1e6, in_time(seconds * images * views)
+    report.note(f"cache: {images:,} images x {count_views(views)}, {size:,.2f} MB, about {time}")
 
 
 def _free_bytes(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgekd.report import Cell, Reporter, Result, Table
+from edgekd.report import Cell, Reporter, Result, Table, in_time
 from edgekd.runs import Run
 from edgekd.teachers.alone import describe_alone, find_alone
 
@@ -33,7 +33,7 @@ def summary(run: Run) -> Result:
         *([("parameters of the method, not kept", data["method_params"])] if data["method_params"] else []),
         ("multiply-adds per image", data["macs"]),
         *_accuracy_rows(result, lesson),
-        ("training", f"{result['train_seconds']:.0f} s, {result['images_per_second']:,.0f} images/s"),
+        ("training", f"{in_time(result['train_seconds'])}, {result['images_per_second']:,.0f} images/s"),
         ("run", str(run.path)),
     ]
     return Result(data, (Table(f"edgekd {manifest['command']}", ("", ""), rows),))
@@ -46,7 +46,8 @@ def _accuracy_rows(result: dict[str, Any], lesson: list[tuple[str, Cell]]) -> li
         test = [("test accuracy", f"{result['test_top1']:.2%} of {result['test_images']:,} images")]
     chosen: Cell = f"epoch {result['best_epoch']}, the last: there are no labels to choose by"
     if result["val_top1"] is not None:
-        chosen = f"{result['val_top1']:.2%} (epoch {result['best_epoch']}, chosen by it)"
+        epoch = f"epoch {result['best_epoch']}, chosen by it"
+        chosen = f"{result['val_top1']:.2%} ({epoch if result['best_epoch'] else 'of the start: no epoch was better'})"
     return [*test, *lesson, *_more_rows(result), ("validation accuracy", chosen)]
 
 

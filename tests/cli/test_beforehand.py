@@ -39,6 +39,8 @@ REFUSED = [
     ("finetune no", 3, "no: no such run in runs"),
     ("export no", 3, "no: no such run in runs"),
     ("evaluate no", 3, "no: no such run in runs"),
+    ("report", 3, "no finished run there"),
+    ("report no", 3, "no: no such run in runs"),
     ("predict no x.png", 3, "no: no such run in runs"),
     ("cache status no", 3, "no: no such cache in cache"),
     ("cache rm", 2, "cache rm: which one?"),

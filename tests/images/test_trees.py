@@ -105,7 +105,7 @@ def test_a_class_without_test_images_is_told(tree: Tree, is_empty: bool) -> None
     report = Silent()
     data = opened(root, report)
     assert data.test.targets.tolist() == [1, 1, 2, 2, 2]
-    assert report.warnings == ["no test images of ant: the figures tell nothing of such classes"]
+    assert report.warnings == ["no test images of ant: the figures say nothing about this class"]
 
 
 def test_a_field_set_may_lack_classes_of_the_model(tree: Tree) -> None:
@@ -113,7 +113,7 @@ def test_a_field_set_may_lack_classes_of_the_model(tree: Tree) -> None:
     report = Silent()
     data = open_images(Data(data=str(root)), report, ("ant", "cat", "dog"))
     assert (data.classes, data.test.targets.tolist()) == (("ant", "cat", "dog"), [1, 1, 2])
-    assert report.warnings == ["no test images of ant: the figures tell nothing of such classes"]
+    assert report.warnings == ["no test images of ant: the figures say nothing about this class"]
     with pytest.raises(DataError, match="has classes that the model lacks: dog"):
         open_images(Data(data=str(root)), report, ("ant", "cat"))
 

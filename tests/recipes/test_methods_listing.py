@@ -23,4 +23,4 @@ def test_the_table_needs_no_torch() -> None:
 def test_every_method_has_a_row(cli: Any) -> None:
     shown = cli("methods").out
     assert {line.split()[0] for line in shown.splitlines()[2:] if line} >= set(METHODS)
-    assert "cache-logits --for at" in shown
+    assert "cache-logits --for METHOD" in shown
