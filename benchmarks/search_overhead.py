@@ -7,7 +7,7 @@ from statistics import median
 
 from optuna.trial import TrialState
 
-from edgekd.models.parametric import shape_of
+from edgekd.models.shape_names import shape_of
 from edgekd.studies.searching.trials import Trials
 
 TRIALS = 200
