@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import shutil
 import signal
 import sys
 import threading
@@ -20,7 +21,7 @@ from typing import Any
 from edgekd.errors import CheckpointError
 from edgekd.reading import read_json
 from edgekd.runs import write_json
-from edgekd.studies.steps import Place, Step
+from edgekd.studies.steps import TRAINING, Place, Step
 
 PRELOADED = [f"edgekd.recipes.{each}" for each in ("train_teacher", "cache_logits", "distill", "finetune", "export")]
 VERDICTS = {"profile": (0, 5)}
@@ -123,6 +124,7 @@ def _carry_out(task: Task) -> None:
     with _alone(Path(task.record).with_suffix(".lock")):
         if Path(task.record).is_file() and (task.work is None or Path(task.work).exists()):
             return
+        _clear_unbegun(task)
         began, out = time.monotonic(), Path(task.log).with_suffix(".out")
         _redirect(out, Path(task.log))
         code = _call([*task.arguments, "--json"])
@@ -135,6 +137,12 @@ def _carry_out(task: Task) -> None:
             {**facts, **_cost(began), "exit_code": code, "result": result},
         )
         out.unlink()
+
+
+def _clear_unbegun(task: Task) -> None:
+    """Remove the run's folder where the step was killed before it had a manifest: there is nothing to go on with."""
+    if task.command in TRAINING and task.work and not (Path(task.work) / "manifest.json").is_file():
+        shutil.rmtree(task.work, ignore_errors=True)
 
 
 def _cost(began: float) -> dict[str, float]:

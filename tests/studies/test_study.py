@@ -24,6 +24,11 @@ def test_a_study_is_carried_out_once_and_resumed_from_what_is_there(cli: Any, tm
     planned = cli(*words, "--dry-run")
     assert (planned.code, planned.json["to_do"]) == (0, 2)
     assert not (tmp_path / "studies").exists()
+    # killed before it had a manifest
+    words_of_first = planned.json["commands"][0].split()
+    begun = tmp_path / "studies" / "runs" / words_of_first[words_of_first.index("--name") + 1]
+    begun.mkdir(parents=True)
+    (begun / "metrics.jsonl").touch()
 
     done = cli(*words)
     assert done.code == 0, done.err
