@@ -26,7 +26,7 @@ FIGURES = {
     "peak_rss_mb": "memory of training, MB",
 }
 """Figures of arms in words; others are shown by their names."""
-DRAWN_COSTS = ("latency_ms", "inference_mb", "macs", "params", "file_bytes", "train_seconds")
+DRAWN_COSTS = ("latency_ms", "inference_mb", "macs", "params", "file_bytes", "chain_seconds")
 """Costs that accuracy is drawn against."""
 LEAST_CHANGE = 0.02
 """Costs that differ by less, of the largest, are the same."""

@@ -37,9 +37,7 @@ def figures_of(chain: Sequence[Step], records: Mapping[str, Record]) -> dict[str
         if step.command == "profile":
             measured = result["models"][0]["measurements"][0]
             found |= {"latency_ms": measured["latency_ms"]["mean"], "inference_mb": measured["memory_mb"]["added"]}
-    spent = [_seconds(step, records[step.digest]) for step in chain]
-    if sum(each > 0 for each in spent) > 1:
-        found["chain_seconds"] = sum(spent)
+    found["chain_seconds"] = sum(_seconds(step, records[step.digest]) for step in chain)
     return {name: float(value) for name, value in found.items() if value is not None}
 
 

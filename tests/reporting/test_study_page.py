@@ -66,5 +66,5 @@ def test_the_compared_figure_is_the_one_that_is_drawn() -> None:
 
 
 def test_costs_that_hardly_differ_are_not_drawn() -> None:
-    arms = [arm({"distill.alpha": at}, test_top1=at, train_seconds=100 + at) for at in (0.1, 0.9)]
+    arms = [arm({"distill.alpha": at}, test_top1=at, chain_seconds=100 + at) for at in (0.1, 0.9)]
     assert [title for title in plots_of(facts_of(arms)) if "training" in title] == []
