@@ -114,8 +114,10 @@ class Machine(Options):
         high=1024,
     )
     torch_device: Literal["auto", "cpu", "cuda"] = option("auto", "where torch computes")
-    precision: Literal["auto", "fp32", "bf16"] = option(
-        "auto", "number format; auto: the fastest in a short trial (evaluate: fp32)"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "fp8"] = option(
+        "auto",
+        "number format; fp16: with loss scaling; fp8: linear layers and convolutions, simulated where the machine has "
+        "none; auto: the faster of fp32 and bf16 in a short trial (evaluate: fp32)",
     )
     memory_format: Literal["auto", "channels-first", "channels-last"] = option(
         "auto", "layout of image tensors; auto: the fastest in a short trial (evaluate: channels-last)"
@@ -237,7 +239,8 @@ class Teacher(Options):
 
     teacher: str | None = option(
         None,
-        "a run, an ONNX file, ./net.py:build, or a model name (looked for in runs, then pretrained); default: of the "
+        "a run, a model file (.onnx, .tflite, .mnn), ./net.py:build, or a model name (looked for in runs, then "
+        "pretrained); default: of the "
         "runs of train-teacher on this data the most accurate by validation, but none of the student's own model",
     )
     teacher_weights: Path | None = option(None, "weight file (.safetensors, .pt, .pth) for the teacher's model name")
@@ -716,7 +719,7 @@ class Caches(Code, Shell):
     tolerance: float | None = option(
         None,
         "verify: largest error of a stored value, relative to the largest; default by store: "
-        "0.00001 fp32, 0.001 fp16 and topk, 0.005 u8; 0.02 more where bf16 computed",
+        "0.00001 fp32, 0.001 fp16 and topk, 0.005 u8; 0.02 more where bf16, fp16 or fp8 computed",
         low=0,
     )
 
@@ -728,7 +731,7 @@ class Pinned(Options):
     threads: int | None = option(
         None, "CPU threads of every run; default: the cores this process may use, shared by --jobs", low=1, high=1024
     )
-    precision: Literal["fp32", "bf16"] = option("fp32", "number format of every run")
+    precision: Literal["fp32", "bf16", "fp16", "fp8"] = option("fp32", "number format of every run")
     memory_format: Literal["channels-first", "channels-last"] = option(
         "channels-last", "layout of image tensors of every run"
     )

@@ -33,12 +33,18 @@ class _Teacher(TypedDict):
     spec: NotRequired[dict[str, Any] | None]
 
 
+class _Float8(TypedDict):
+    real: float
+    simulated: float
+
+
 class _Compute(TypedDict):
     precision: str
     memory_format: str
     threads: NotRequired[Count]
     device: NotRequired[str]
     versions: NotRequired[dict[str, str]]
+    float8: NotRequired[_Float8]
 
 
 class _Data(TypedDict):

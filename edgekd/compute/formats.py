@@ -12,14 +12,19 @@ from torch import nn
 
 from edgekd.compute.allocator import keep_memory
 from edgekd.compute.fast_layers import with_fast_layers, with_plain_layers
+from edgekd.compute.float8 import with_float8_layers, without_float8_layers
 from edgekd.config import Machine
 from edgekd.data.batch import Batch
-from edgekd.errors import MissingDependency
+from edgekd.errors import MissingDependency, UsageError
 from edgekd.models.network import Network
 from edgekd.ranks import own_cores
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8"]
 Layout = Literal["auto", "channels-first", "channels-last"]
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""What autocast computes in; fp8 replaces layers and leaves the others in float32."""
+BF16_SINCE = (8, 0)
+"""CUDA's compute capability from which a GPU computes bf16."""
 MOST_SECONDS = 0.5
 """A step that has been tried this long is tried no further."""
 FEW = 8
@@ -28,14 +33,19 @@ FEW = 8
 
 @dataclass(frozen=True)
 class Format:
-    """How numbers are held (`fp32`, or `bf16` under autocast) and how images lie in memory."""
+    """How numbers are held (`fp32`; `bf16` or `fp16` under autocast; `fp8` by layers) and how images lie in memory."""
 
     precision: Precision = "fp32"
     memory_format: Layout = "channels-last"
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """The context in which forward passes run."""
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+        half = HALF.get(self.precision)
+        return torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None)
+
+    def scaler(self, device: torch.device) -> torch.amp.GradScaler:
+        """What keeps gradients of fp16 from vanishing; does nothing in other formats."""
+        return torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
 
     def prepare(self, module: nn.Module) -> None:
         """Lay the weights out for this format and take the fast layers; networks lay out their input accordingly.
@@ -45,6 +55,9 @@ class Format:
         timm's attention is computed in steps on a CPU: torch's fused one is for long sequences, and its backward pass
         in bf16 takes five times as long at the few tokens that small images have (docs/training.md).
         """
+        without_float8_layers(module)
+        if self.precision == "fp8":
+            with_float8_layers(with_plain_layers(module))
         with_fast_layers(module)
         last = self.memory_format == "channels-last"
         module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
@@ -59,6 +72,7 @@ class Format:
 
 def release(module: nn.Module) -> None:
     """Undo `Format.prepare`: the layers that the network was built with, channels first."""
+    without_float8_layers(module)
     with_plain_layers(module)
     module.to(memory_format=torch.contiguous_format)
     part: Any
@@ -77,9 +91,14 @@ def device_of(config: Machine) -> torch.device:
         raise MissingDependency(
             "--torch-device cuda: torch finds no CUDA device here", "leave it out, or install a CUDA build and driver"
         )
-    if config.torch_device != "auto":
-        return torch.device(config.torch_device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = config.torch_device
+    device = torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+    if config.precision == "bf16" and device.type == "cuda" and torch.cuda.get_device_capability() < BF16_SINCE:
+        raise UsageError(
+            f"--precision bf16: {torch.cuda.get_device_name()} has no instructions for it",
+            "it computes fp32 and fp16, and simulates fp8",
+        )
+    return device
 
 
 Step = Callable[[Batch], torch.Tensor]

@@ -6,10 +6,10 @@ from edgekd.config import Distill, Teacher, weighed
 from edgekd.errors import CheckpointError, UsageError, nearest
 from edgekd.reading import at_home
 from edgekd.runs import Run, everything, find, newest
+from edgekd.runtimes.suffixes import is_model_file
 
 TAUGHT = ("distill", "finetune")
 TEACHING = ("train-teacher", "adopt")
-ONNX = ".onnx"
 
 
 def student_run(name: str | None, runs: Path, commands: tuple[str, ...] = TAUGHT) -> Run:
@@ -51,12 +51,12 @@ def teachers_named(config: Distill) -> list[tuple[str, float]]:
 
 
 def teacher_place(name: str, config: Teacher, runs: Path) -> Run | Path | None:
-    """The finished run or the ONNX file that a teacher's name means; None for the name of a model.
+    """The finished run or the model file that a teacher's name means; None for the name of a model.
 
     Raises CheckpointError when it is not there or not finished.
     """
-    if name.endswith(ONNX):
-        return _onnx_file(name, config)
+    if is_model_file(name):
+        return _model_file(name, config)
     if config.teacher_weights is not None:
         return None
     if is_run(name, runs):
@@ -66,13 +66,15 @@ def teacher_place(name: str, config: Teacher, runs: Path) -> Run | Path | None:
     return None
 
 
-def _onnx_file(name: str, config: Teacher) -> Path:
+def _model_file(name: str, config: Teacher) -> Path:
     path = at_home(name)
     if config.teacher_weights is not None:
         raise UsageError(f"--teacher-weights: {path} has its own weights", "leave --teacher-weights out")
     if not path.is_file():
-        there = [each.name for each in path.absolute().parent.glob(f"*{ONNX}")]
-        raise CheckpointError(f"--teacher {path}: no such file", f"{nearest(path.name, there)} (ONNX files there)")
+        there = [each.name for each in path.absolute().parent.glob(f"*{path.suffix}")]
+        raise CheckpointError(
+            f"--teacher {path}: no such file", f"{nearest(path.name, there)} ({path.suffix} files there)"
+        )
     return path
 
 

@@ -56,43 +56,65 @@ class FakeActivation(nn.Module):
         return torch.fake_quantize_per_tensor_affine(values.float(), float(steps.scale), steps.zero_point, low, high)
 
 
+@torch.no_grad()
+def weight_scale(weights: Tensor, limit: int) -> Tensor:
+    """The scale [outputs] of weights [outputs, ...] as symmetric whole numbers up to `limit`."""
+    largest = weights.float().flatten(1).abs().amax(1)
+    return torch.where(largest > 0, largest / limit, torch.ones_like(largest)).clamp(min=torch.finfo().tiny)
+
+
 def fake_weights(weights: Tensor, limit: int) -> Tensor:
     """Weights [outputs, ...] rounded to symmetric whole numbers up to `limit`, with a scale for each output."""
     values = weights.float()
-    with torch.no_grad():
-        largest = values.flatten(1).abs().amax(1)
-        scale = torch.where(largest > 0, largest / limit, torch.ones_like(largest)).clamp(min=torch.finfo().tiny)
-        zero = torch.zeros_like(scale, dtype=torch.int32)
+    scale = weight_scale(weights, limit)
+    zero = torch.zeros_like(scale, dtype=torch.int32)
     rounded: Tensor = torch.fake_quantize_per_channel_affine(values, scale, zero, 0, -limit, limit)
     return rounded
 
 
+def _weights(layer: "FakeConv2d | FakeLinear") -> Tensor:
+    """The layer's weights, rounded."""
+    return layer.weight if layer.is_off else fake_weights(layer.weight, layer.limit)
+
+
+def _biases(layer: "FakeConv2d | FakeLinear") -> Tensor | None:
+    """Its biases, rounded as INT8 kernels hold them: in steps of the input's scale times the weights'."""
+    if layer.is_off or layer.bias is None or not layer.given or layer.given[0].is_off:
+        return layer.bias
+    step = weight_scale(layer.weight, layer.limit) * float(layer.given[0].steps().scale)
+    rounded = (layer.bias.detach() / step).round() * step
+    return layer.bias + (rounded - layer.bias.detach())
+
+
 class FakeConv2d(nn.Conv2d):
-    """A convolution with rounded weights."""
+    """A convolution with rounded weights and biases."""
 
     limit = 127
     is_off = False
+    given: tuple[FakeActivation, ...] = ()
+    """The fake of what it is given, if there is one."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps [n, c, h, w], as `nn.Conv2d`."""
-        weight = self.weight if self.is_off else fake_weights(self.weight, self.limit)
-        maps: Tensor = self._conv_forward(input, weight, self.bias)
+        maps: Tensor = self._conv_forward(input, _weights(self), _biases(self))
         return maps
 
 
 class FakeLinear(nn.Linear):
-    """A matrix product with rounded weights."""
+    """A matrix product with rounded weights and biases."""
 
     limit = 127
     is_off = False
+    given: tuple[FakeActivation, ...] = ()
+    """The fake of what it is given, if there is one."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Rows [n, ..., inputs], as `nn.Linear`."""
-        return F.linear(input, self.weight if self.is_off else fake_weights(self.weight, self.limit), self.bias)
+        return F.linear(input, _weights(self), _biases(self))
 
 
 def fake_layer(layer: nn.Conv2d | nn.Linear, limit: int) -> nn.Module:
-    """The same layer with rounded weights, sharing its parameters."""
+    """The same layer with rounded weights and biases, sharing its parameters."""
     found: Any = nn.Module.__new__(FakeConv2d if isinstance(layer, nn.Conv2d) else FakeLinear)
     found.__dict__.update(layer.__dict__)
     found.limit = limit

@@ -14,7 +14,7 @@ from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from edgekd.errors import UsageError
-from edgekd.quantization.fake import FakeActivation, fake_layer, switch
+from edgekd.quantization.fake import FakeActivation, FakeConv2d, FakeLinear, fake_layer, switch
 
 LAYERS = (nn.Conv2d, nn.Linear)
 CLIPPING = (nn.ReLU, nn.ReLU6, F.relu, F.relu6, torch.relu, "relu", "relu_")
@@ -92,6 +92,10 @@ def place_fakes(backbone: nn.Module, limit: int) -> fx.GraphModule:
     for name, module in list(graph.named_modules()):
         if isinstance(module, LAYERS) and any(n.op == "call_module" and n.target == name for n in graph.graph.nodes):
             graph.set_submodule(name, fake_layer(module, limit))
+    for node in graph.graph.nodes:
+        if isinstance(layer := _module(node, graph), FakeConv2d | FakeLinear):
+            # in a tuple, lest it be a module of the layer's, too
+            layer.given = _given_fake(node, graph)
     graph.delete_all_unused_submodules()
     graph.recompile()
     return graph
@@ -188,6 +192,15 @@ def _real_users(node: fx.Node, graph: fx.GraphModule) -> list[fx.Node]:
     for user in node.users:
         found += _real_users(user, graph) if _is(user, graph, MOVING) else [user]
     return found
+
+
+def _given_fake(node: fx.Node, graph: fx.GraphModule) -> tuple[FakeActivation, ...]:
+    """The fake that rounds what a layer is given, also where that was moved since; none where there is none."""
+    before = node.args[0]
+    while isinstance(before, fx.Node) and _is(before, graph, MOVING):
+        before = before.args[0]
+    found = _module(before, graph) if isinstance(before, fx.Node) else None
+    return (found,) if isinstance(found, FakeActivation) else ()
 
 
 def fakes_of(graph: nn.Module) -> dict[str, FakeActivation]:

@@ -40,7 +40,7 @@ from edgekd.report import Reporter, Result
 from edgekd.runs import Run, data_name, file_sum, slug
 from edgekd.teachers.preparation import Taught, caches_of, make_ready
 from edgekd.teachers.quality import judge_teacher
-from edgekd.teachers.resolve import Found, find_teacher, onnx_name
+from edgekd.teachers.resolve import Found, file_name, find_teacher
 from edgekd.teachers.wanted import method_of, samples_in
 from edgekd.training.claim import claim, settle_name
 from edgekd.training.resume import go_on, is_finished
@@ -262,7 +262,7 @@ def _made_name(config: Distill, method: Method, found: Found | None) -> str:
     if found is None or isinstance(found, str):
         return f"{student}-from-{_of_data(slug(str(found)), data_name(config.data))}"
     if isinstance(found, Path) and not Run(found.parent).is_there:
-        return f"{student}-from-{onnx_name(found, data_name(config.data))}"
+        return f"{student}-from-{file_name(found, data_name(config.data))}"
     run = Run(found.parent) if isinstance(found, Path) else found
     return f"{student}-from-{_of_data(run.path.absolute().name, run.manifest()['data']['name'])}"
 

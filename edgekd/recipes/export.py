@@ -35,8 +35,8 @@ from edgekd.runs import Run, check_writable
 from edgekd.runtimes.onnx_file import read_model
 from edgekd.runtimes.predictor import judge_file, open_predictor
 from edgekd.runtimes.scores import Scores
+from edgekd.runtimes.suffixes import ONNX
 from edgekd.teachers.resolve import check_classes
-from edgekd.teachers.source import ONNX
 from edgekd.writing import atomic_all
 
 FORMAT = 1

@@ -20,8 +20,9 @@ from edgekd.reporting.lineage import ancestors, caches_of, parents_of
 from edgekd.reporting.quality import Answers
 from edgekd.reporting.shown_images import labelled_images
 from edgekd.runs import Run
+from edgekd.runtimes.suffixes import is_model_file
 from edgekd.teachers.resolve import SAMPLE
-from edgekd.teachers.source import ONNX, KnownTeacher, answers_sum
+from edgekd.teachers.source import KnownTeacher, answers_sum
 
 MIXING = ("mixup", "cutmix")
 """Settings of views in which an image is not only itself."""
@@ -65,7 +66,7 @@ def _spec(parent: Mapping[str, Any], place: Path, data: ImageData, report: Repor
     """How the teacher is built and fed: as its cache knows, its run, or its ONNX file."""
     if parent.get("spec"):
         return Spec.from_dict(parent["spec"])
-    if place.suffix != ONNX:
+    if not is_model_file(place):
         return Spec.from_dict(Run(place).manifest()["model"])
     rows = data.everything.index[:SAMPLE]
     return open_onnx(place, data, torch.from_numpy(data.everything.pixels.gather(rows)), report)

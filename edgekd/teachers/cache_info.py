@@ -6,6 +6,7 @@ from typing import Any
 from edgekd.cache.fit import other_versions
 from edgekd.cache.listing import match
 from edgekd.cache.state import State, read_state
+from edgekd.compute.float8 import Float8Share
 from edgekd.config import Caches, Data
 from edgekd.data.sources import open_data
 from edgekd.declaration import from_dict
@@ -127,7 +128,8 @@ def _computed(compute: dict[str, Any]) -> str:
     if compute["precision"] == "imported":
         return "elsewhere, and imported"
     place = compute.get("device", "cpu")
-    return f"{compute['precision']} {compute['memory_format']}, threads {compute['threads']}, {place}"
+    share = f" ({Float8Share(**compute['float8'])})" if "float8" in compute else ""
+    return f"{compute['precision']}{share} {compute['memory_format']}, threads {compute['threads']}, {place}"
 
 
 def _versions(versions: dict[str, str], changed: list[str]) -> str:

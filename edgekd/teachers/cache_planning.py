@@ -13,6 +13,7 @@ from edgekd.cache.plan import CachePlan
 from edgekd.cache.rows import default_store
 from edgekd.cache.state import State, seconds_per_row, views_to_have
 from edgekd.compute.choosing import choose_format, choose_threads
+from edgekd.compute.float8 import float8_share
 from edgekd.compute.formats import Format, measure_step, trial_batch
 from edgekd.config import CacheLogits
 from edgekd.data.batch import Batch
@@ -84,6 +85,7 @@ def new_plan(
             "threads": threads,
             "device": device.type,
             "versions": environment()["packages"],
+            **({"float8": float8_share(network, device).to_dict()} if form.precision == "fp8" else {}),
         },
         topk=topk,
         extras=shapes,

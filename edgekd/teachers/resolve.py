@@ -19,15 +19,16 @@ from edgekd.models.names import resolve
 from edgekd.models.onnx_network import open_onnx
 from edgekd.report import Reporter
 from edgekd.runs import Run, everything, same_data, slug
+from edgekd.runtimes.suffixes import runtime_of
 from edgekd.teachers.pretrained import adopt
 from edgekd.teachers.source import KnownTeacher, answers_sum, from_run
 
 SAMPLE = 8
-"""Images that an ONNX file is tried on."""
+"""Images that a model file is tried on."""
 
 WithTeacher = TypeVar("WithTeacher", options.CacheLogits, options.Distill)
 Found = Run | Path | str
-"""A run or an ONNX file to learn from, or the name of a model whose weights must be had from elsewhere."""
+"""A run or a model file to learn from, or the name of a model whose weights must be had from elsewhere."""
 
 
 def teacher_and_data(
@@ -46,7 +47,7 @@ def teacher_and_data(
         check_classes(found, data)
         return from_run(found), data, config
     if isinstance(found, Path):
-        return _from_onnx(found, config, report)
+        return _from_file(found, config, report)
     data = open_data(config, report)
     return from_run(adopt(found, data, config, report)), data, config
 
@@ -56,8 +57,8 @@ def open_for(classes: Sequence[str], config: options.Data, report: Reporter) -> 
     return open_data(config, report, tuple(classes) if config.data == NO_LABELS else None)
 
 
-def _from_onnx(path: Path, config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
-    """An ONNX file as a teacher, on its run's data when it lies in its run's folder."""
+def _from_file(path: Path, config: WithTeacher, report: Reporter) -> tuple[KnownTeacher, ImageData, WithTeacher]:
+    """A model file as a teacher, on its run's data when it lies in its run's folder."""
     beside = Run(path.parent)
     if beside.is_there:
         config = inherit_data(config, beside)
@@ -65,14 +66,14 @@ def _from_onnx(path: Path, config: WithTeacher, report: Reporter) -> tuple[Known
     sample = torch.from_numpy(data.everything.pixels.gather(np.arange(min(SAMPLE, len(data.everything)))))
     spec = open_onnx(path, data, sample, report)
     _check_classes(str(path), spec.classes, data)
-    report.note(f"teacher: {path}, computed by ONNX Runtime")
-    return KnownTeacher(onnx_name(path, data.name), path, spec, answers_sum(path)), data, config
+    report.note(f"teacher: {path}, computed by {runtime_of(path).name}")
+    return KnownTeacher(file_name(path, data.name), path, spec, answers_sum(path)), data, config
 
 
-def onnx_name(path: Path, data: str) -> str:
-    """What caches of an ONNX file are called: after its run when it is a run's export, else after file and data."""
+def file_name(path: Path, data: str) -> str:
+    """What caches of a model file are called: after its run when it is a run's export, else after file and data."""
     if Run(path.parent).is_there:
-        return f"{path.absolute().parent.name}-onnx"
+        return f"{path.absolute().parent.name}-{path.suffix.removeprefix('.')}"
     return slug(path.stem) if path.stem.endswith(data) else f"{slug(path.stem)}-{data}"
 
 

@@ -1,4 +1,4 @@
-"""A teacher that can be asked: a finished run or an ONNX file, with what its answers depend on."""
+"""A teacher that can be asked: a finished run or a model file, with what its answers depend on."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -20,8 +20,7 @@ from edgekd.models.taps import examine
 from edgekd.models.weights import restore_weights
 from edgekd.runs import Run, file_sum
 from edgekd.runtimes.onnx_file import read_model
-
-ONNX = ".onnx"
+from edgekd.runtimes.suffixes import ONNX, is_model_file
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class KnownTeacher:
     @property
     def run(self) -> Run | None:
         """Its run, unless it is a file."""
-        return None if self.place.suffix == ONNX else Run(self.place)
+        return None if is_model_file(self.place) else Run(self.place)
 
     def network(self, code: Code) -> Network:
         """The network with its weights; `code` says whose own file may run; raises CheckpointError if it is not had."""
@@ -53,11 +52,11 @@ class KnownTeacher:
 
     @property
     def layout(self) -> Layout:
-        """How images are handed to it: ONNX Runtime computes planes."""
+        """How images are handed to it: the runtimes of model files take planes, or turn them themselves."""
         return "channels-last" if self.run else "channels-first"
 
     def settle(self, config: CacheLogits) -> CacheLogits:
-        """The options with what an ONNX file leaves no choice of; raises UsageError for what it cannot give."""
+        """The options with what a model file leaves no choice of; raises UsageError for what it cannot give."""
         if self.run is not None:
             return config
         if config.columns:
@@ -78,7 +77,7 @@ class KnownTeacher:
 
 
 def _code_sum(model: str, place: Path) -> str | None:
-    """SHA-256 of the user's own network file; None where there is none: edgekd's and timm's networks, ONNX files."""
+    """SHA-256 of the user's own network file; None where there is none: edgekd's and timm's networks, model files."""
     path = Path(model.rsplit(":", 1)[0])
     is_needed = place.is_dir() and is_file(model) and path.is_file()
     return hashlib.sha256(path.read_bytes()).hexdigest() if is_needed else None
@@ -101,12 +100,12 @@ def answers_sum(place: Path) -> str:
 
 
 def open_tail(cache: LogitCache, code: Code) -> Tail | None:
-    """The rest of the network that filled a cache, frozen; None of an ONNX file or a network that has none.
+    """The rest of the network that filled a cache, frozen; None of a model file or a network that has none.
 
     Raises CacheError when its run is not there any more.
     """
     place = Path(cache.plan.teacher["place"])
-    if place.suffix == ONNX or cache.plan.teacher.get("spec") is None:
+    if is_model_file(place) or cache.plan.teacher.get("spec") is None:
         return None
     if as_it_is_now(cache.plan) is None:
         raise CacheError(

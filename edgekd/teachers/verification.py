@@ -34,8 +34,8 @@ TOLERANCE = {"fp32": 1e-5, "fp16": 1e-3, "topk": 1e-3, "u8": 5e-3}
 machine; on the same machine and threads only the rounding to the format is left, with fp32 nothing."""
 EXTRAS_TOLERANCE = 1e-3
 """Further columns are stored in half precision."""
-BF16_TOLERANCE = 0.02
-"""More where the teacher computed in bfloat16, whose sums differ between machines."""
+FEW_BITS_TOLERANCE = 0.02
+"""More where the teacher computed in bf16, fp16 or fp8, whose sums differ between machines."""
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _tolerance(state: State, column: str, given: float | None) -> float:
     if given is not None:
         return given
     least = TOLERANCE[state.plan.store] if column == "logits" else EXTRAS_TOLERANCE
-    return least + (BF16_TOLERANCE if state.plan.compute["precision"] == "bf16" else 0.0)
+    return least + (FEW_BITS_TOLERANCE if state.plan.compute["precision"] in ("bf16", "fp16", "fp8") else 0.0)
 
 
 def _ask_again(state: State, data: ImageData, config: Caches, report: Reporter) -> Comparison:

@@ -35,7 +35,7 @@ from edgekd.training.logs import logging_epochs
 from edgekd.training.loop import fit
 from edgekd.training.mirrored import tell_turned
 from edgekd.training.pace import Course, Pace, measure_pace, settle_time
-from edgekd.training.settings import Settled, format_of, settle_format, total_steps
+from edgekd.training.settings import Settled, format_of, settle_format, tell_format, total_steps
 from edgekd.training.summary import summary
 from edgekd.training.update import UPDATES, LayerRate, Update, make_optimizer
 
@@ -106,7 +106,7 @@ def _train(job: Job, objective: Objective, layers: Sequence[LayerRate], report: 
 
     config, pace = ranks.from_first(settled)
     config = replace(config, threads=job.config.threads or config.threads)
-    job = replace(job, config=config)
+    job = replace(job, config=config, facts=job.facts | tell_format(config, objective.primary, report))
     update = _update(job, objective, layers, first, report)
     keeper = Keeper(job.run, update, job.data.val, config, batches.steps_per_epoch)
     keeper.report = held.enter_context(logging_epochs(report, job.run, config))

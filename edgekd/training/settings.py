@@ -1,12 +1,13 @@
 """From the options given to the ones really used: model defaults, cache's views, measured format, time limit."""
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from edgekd.compute.choosing import choose_format, choose_threads
+from edgekd.compute.float8 import float8_share
 from edgekd.compute.formats import Format, Step
 from edgekd.config import Machine, Training
 from edgekd.data.batch import Batch
@@ -14,6 +15,7 @@ from edgekd.data.view_options import resolve_views
 from edgekd.images.balance import balanced_weights
 from edgekd.images.imageset import ImageData
 from edgekd.models.defaults import Optimizer, Recipe, epochs_of
+from edgekd.models.network import Network
 from edgekd.objectives.objective import Objective, weighted_sum
 from edgekd.report import Reporter
 
@@ -70,6 +72,15 @@ def settle_format(config: AnyMachine, objective: Objective, batch: Batch, report
     form = choose_format(config, objective, batch, step, report)
     threads = config.threads or choose_threads(form, objective, batch, step, report)
     return replace(config, precision=form.precision, memory_format=form.memory_format, threads=threads)
+
+
+def tell_format(config: Machine, network: Network, report: Reporter) -> dict[str, Any]:
+    """For the manifest, and said: which share of fp8 is real where `network` lies; nothing in other formats."""
+    if config.precision != "fp8":
+        return {}
+    share = float8_share(network, next(network.parameters()).device)
+    report.note(f"format: fp8, {share}")
+    return {"float8": share.to_dict()}
 
 
 def format_of(config: Machine) -> Format:

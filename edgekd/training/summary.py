@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edgekd.compute.float8 import Float8Share
 from edgekd.report import Cell, Reporter, Result, Table, in_time
 from edgekd.runs import Run
 from edgekd.teachers.alone import describe_alone, find_alone
@@ -20,6 +21,8 @@ def summary(run: Run) -> Result:
         "macs": manifest["macs"],
         "method_params": manifest.get("method_params", 0),
         "parents": manifest["parents"],
+        "precision": manifest["config"]["precision"],
+        **({"float8": manifest["float8"]} if "float8" in manifest else {}),
         **result,
     }
     lesson: list[tuple[str, Cell]] = []
@@ -32,11 +35,20 @@ def summary(run: Run) -> Result:
         ("parameters", data["params"]),
         *([("parameters of the method, not kept", data["method_params"])] if data["method_params"] else []),
         ("multiply-adds per image", data["macs"]),
+        *_format_rows(manifest),
         *_accuracy_rows(result, lesson),
         ("training", f"{in_time(result['train_seconds'])}, {result['images_per_second']:,.0f} images/s"),
         ("run", str(run.path)),
     ]
     return Result(data, (Table(f"edgekd {manifest['command']}", ("", ""), rows),))
+
+
+def _format_rows(manifest: dict[str, Any]) -> list[tuple[str, Cell]]:
+    """The number format, where it is not the usual one."""
+    precision = manifest["config"]["precision"]
+    if "float8" in manifest:
+        return [("number format", f"fp8, {Float8Share(**manifest['float8'])}")]
+    return [("number format", precision)] if precision == "fp16" else []
 
 
 def _accuracy_rows(result: dict[str, Any], lesson: list[tuple[str, Cell]]) -> list[tuple[str, Cell]]:

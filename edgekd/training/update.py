@@ -105,6 +105,7 @@ class Update:
         self.config = config
         self.form = form
         self.device = next(objective.parameters()).device
+        self.scaler = form.scaler(self.device)
         self.steps = 0
         # Statistics of frozen batch norms must not move either.
         self.frozen = [each for each in objective.modules() if _is_frozen(each)]
@@ -156,8 +157,10 @@ class Update:
             parts = self._learn(piece, progress, whole, turn, is_last=number == len(pieces) - 1)
             losses = {name: part + losses[name] if name in losses else part for name, part in parts.items()}
         if self.config.clip:
+            self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return losses
 
     def _resize(self, progress: float) -> None:
@@ -193,7 +196,7 @@ class Update:
                 shares = self._shares(piece, whole)
                 parts = {name: replace(part, value=part.value * shares[part.over]) for name, part in parts.items()}
             loss = weighted_sum(parts)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         losses = {name: part.value.detach() for name, part in parts.items()}
         return losses | {f"{turn or ''}/{LOSS}".lstrip("/"): loss.detach()}
 
@@ -215,12 +218,13 @@ class Update:
                     kept.copy_(new)
 
     def state_dict(self) -> dict[str, Any]:
-        """All a resume needs: objective, optimiser, averages, counter."""
+        """All a resume needs: objective, optimiser, averages, counter, scale of the loss."""
         return {
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "averages": {name: average.state_dict() for name, average in self.averages.items()},
             "steps": self.steps,
+            "scaler": self.scaler.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -228,6 +232,7 @@ class Update:
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps = state["steps"]
+        self.scaler.load_state_dict(state["scaler"])
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
 

@@ -41,6 +41,19 @@ def test_an_exported_file_says_what_its_run_says(cli: Any, copy: Path) -> None:
     assert file.plan.compute["precision"] == "fp32" and file.plan.compute["memory_format"] == "channels-first"
 
 
+def test_an_mnn_file_teaches_as_the_onnx_file_it_is_made_of(cli: Any, copy: Path, folder: Path) -> None:
+    pytest.importorskip("MNN")
+    exported = cli("export", STUDENT, "--output", "m.onnx", "--format", "mnn", "--duration", 0.05)
+    assert exported.code == 0, exported.err
+    for name in ("m.onnx", "m.mnn"):
+        options = ("--name", name[2:], "--data", folder, "--store", "fp32", "--views", 1, "--threads", 1)
+        called = cli("cache-logits", "--teacher", name, *options)
+        assert called.code == 0, called.err
+    first, second = (everything(open_cache(Path("cache") / name)) for name in ("onnx", "mnn"))
+    assert (first - second).abs().max() < 1e-4 * first.abs().max()
+    assert cli("cache-logits", "--teacher", "missing.mnn").code == 3
+
+
 def test_cached_and_live_students_of_a_file_are_alike(cli: Any, copy: Path, quick: Any) -> None:
     assert cli("cache-logits", "--teacher", FILE, "--store", "fp32", "--views", 1, "--threads", 1).code == 0
     cached = cli("distill", "--teacher", FILE, *quick, "--name", "cached", "--json").json

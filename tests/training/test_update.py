@@ -16,10 +16,12 @@ from edgekd.training.update import LayerRate, Update, make_optimizer
 SETTLED = Settled(optimizer="sgd", lr=0.1, weight_decay=0.01, warmup=0.0, progressive=1.0)
 
 
-def an_update(network: Network, **changes: object) -> Update:
+def an_update(network: Network, form: Format | None = None, **changes: object) -> Update:
     config = Settled(**{**SETTLED.__dict__, **changes})
+    form = form or Format()
+    form.prepare(network)
     return Update(
-        Supervised(network), make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, Format()
+        Supervised(network), make_optimizer(config, [LayerRate(list(network.parameters()), 1.0)]), config, form
     )
 
 
@@ -100,8 +102,34 @@ def test_a_step_in_pieces_is_the_step_of_the_whole(
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole.parameters(), cut.parameters(), strict=True))
 
 
-def test_a_restored_update_goes_on_exactly(network: Network, batch: Batch) -> None:
-    update = an_update(network, optimizer="adamw", ema=0.9)
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp8"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+def test_few_bits_learn_nearly_the_same(network: Network, batch: Batch, precision: str, optimizer: str) -> None:
+    twin = copy.deepcopy(without_chance(network))
+    exact = an_update(twin, optimizer=optimizer, clip=1.0, lr=0.01)
+    coarse = an_update(network, Format(precision), optimizer=optimizer, clip=1.0, lr=0.01)  # type: ignore[arg-type]
+    for _ in range(10):
+        losses = [float(each(batch, 0.1)["ce"]) for each in (exact, coarse)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert all(each.dtype == torch.float32 for each in network.state_dict().values() if each.is_floating_point())
+    assert any(not torch.equal(a, b) for a, b in zip(network.parameters(), twin.parameters(), strict=True))
+
+
+def test_a_step_that_overflows_in_fp16_is_left_out_and_the_scale_halved(network: Network, batch: Batch) -> None:
+    update = an_update(without_chance(network), Format("fp16"))
+    before, scale = copy.deepcopy(network.state_dict()), update.scaler.get_scale()
+    update.scaler.load_state_dict(update.scaler.state_dict() | {"scale": 2.0**40})
+    update(batch, 0.5)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert update.scaler.get_scale() == 2.0**39
+    update.scaler.load_state_dict(update.scaler.state_dict() | {"scale": scale})
+    update(batch, 0.5)
+    assert not torch.equal(network.backbone[6].weight, before["backbone.6.weight"])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "fp8"])
+def test_a_restored_update_goes_on_exactly(network: Network, batch: Batch, precision: str) -> None:
+    update = an_update(network, Format(precision), optimizer="adamw", ema=0.9)  # type: ignore[arg-type]
     update(batch, 0.0)
     state = torch.load(saved(update), weights_only=True)
     rng = torch.get_rng_state()

@@ -23,11 +23,12 @@ from edgekd.models.network import Network, Spec
 from edgekd.models.weights import build_for, load_weights
 from edgekd.report import Reporter
 from edgekd.runs import Run, slug
+from edgekd.runtimes.suffixes import is_model_file
 from edgekd.teachers.cache_planning import settle_cache_views, tell_added_views
 from edgekd.teachers.preparation import AtHand, at_hand, caches_of, make_ready
 from edgekd.teachers.pretrained import adopted
 from edgekd.teachers.resolve import Found
-from edgekd.teachers.source import ONNX, KnownTeacher
+from edgekd.teachers.source import KnownTeacher
 from edgekd.teachers.teacher import Teacher
 
 
@@ -95,7 +96,7 @@ def _of_caches(config: Distill, method: Method, place: Run, report: Reporter) ->
     cache = KnownCache(folders[0], plan, taught.views or 1, 0)
     known = plan.teacher
     where = Path(known["place"])
-    can_ask = len(folders) == 1 and known["spec"] is not None and (where.suffix != ONNX or where.is_file())
+    can_ask = len(folders) == 1 and known["spec"] is not None and (not is_model_file(where) or where.is_file())
     spec = Spec.from_dict(known["spec"]) if can_ask else None
     teacher = None if spec is None else KnownTeacher(known["name"], where, spec, known["sha256"])
     return Scene(teacher, taught.data, taught.config, cache, taught.teacher)
