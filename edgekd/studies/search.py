@@ -146,11 +146,11 @@ def _try(current: Current, search: _Search) -> tuple[float | None, TrialState]:
         step = search.distilling(current.candidate, seconds, epochs)
         deadline = search.clock.deadline(search.reserve)
         outcome = carry_out(list(step.with_parents()), search.place, Silent(), deadline=deadline)
+        if outcome.is_cut:  # first, since a step that was ended while it started counts as failed
+            return top1, TrialState.PRUNED
         if outcome.failures:
             current.know(failure=outcome.failures[step.digest])
             return top1, TrialState.FAIL
-        if outcome.is_cut:
-            return top1, TrialState.PRUNED
         top1 = float(outcome.records[step.digest]["result"]["val_top1"])
         if not current.goes_on(rung, top1) and rung + 1 < len(rungs):
             return top1, TrialState.PRUNED
