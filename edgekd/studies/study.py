@@ -9,14 +9,14 @@ from typing import Any
 
 from edgekd import config as options
 from edgekd.cores import available_cores
-from edgekd.errors import UsageError
+from edgekd.errors import CheckFailed, UsageError
 from edgekd.report import Cell, Reporter, Result, Table
 from edgekd.runs import check_writable, write_json
 from edgekd.studies.contents import digest_of
 from edgekd.studies.forecast import forecast
 from edgekd.studies.outcome import describe, tables_of
 from edgekd.studies.plan import Arm, Study, builtin_names, open_study
-from edgekd.studies.schedule import carry_out
+from edgekd.studies.schedule import Outcome, carry_out
 from edgekd.studies.steps import Place, Step, in_order
 from edgekd.training.schedule import seconds_of
 
@@ -68,7 +68,17 @@ def run(config: options.Study, report: Reporter) -> Result:
     lines = [study.question, f"all of it: {file}"]
     if outcome.is_cut:
         lines.append("the time was over before all was done: the same command goes on")
-    return Result(facts, tables_of(facts), lines)
+    return Result(facts, tables_of(facts), lines, _broken(outcome))
+
+
+def _broken(outcome: Outcome) -> CheckFailed | None:
+    """What makes the command's exit code 5: steps that failed."""
+    if not outcome.failures:
+        return None
+    return CheckFailed(
+        f"steps failed: {len(outcome.failures)}, so the table lacks arms or seeds",
+        "mend what the warnings say; the same command carries out only what is missing",
+    )
 
 
 def by_seed(arms: Sequence[Arm]) -> list[Step]:

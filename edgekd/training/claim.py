@@ -53,9 +53,9 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
     the place cannot be written.
     """
     run = Run(root / plain_name(name))
-    if run.path.exists() and not run.is_there:
+    if run.path.exists() and not run.is_there and not _is_unbegun(run.path):
         raise UsageError(f"{run.path}: is there, but is not a run, so it is left alone", "give another --name")
-    if run.path.exists() and not (resume or overwrite):
+    if run.is_there and not (resume or overwrite):
         raise exists_already(run)
     if resume and not run.is_there:
         there = nearest(name, [each.path.name for each in everything(root)])
@@ -68,6 +68,11 @@ def claim(root: Path, name: str, *, resume: bool, overwrite: bool) -> Run:
             if resume:
                 sweep(run.path)
     return run
+
+
+def _is_unbegun(folder: Path) -> bool:
+    """Whether a command was killed before the run had a manifest: nothing but a half-written file is there."""
+    return folder.is_dir() and all(each.name.endswith(".part") for each in folder.iterdir())
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def test_what_is_a_model_passes(name: str) -> None:
 
 def test_a_name_taken_by_a_folder_of_the_users_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs" / "x").mkdir(parents=True)
+    (tmp_path / "runs" / "x" / "thesis.pdf").touch()
     command = [sys.executable, "-m", "edgekd", "train-teacher", "--name", "x"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
     assert done.returncode == 2 and "is not a run, so it is left alone" in done.stderr

@@ -63,3 +63,4 @@ def test_the_whole_chain_with_a_failing_arm(cli: Any, tmp_path: Path, folder: Pa
     assert good["spread"]["file_bytes"]["mean"] > 1000
     assert "no-such-net: no such model" in bad["failures"]["0"]
     assert done.json["is_complete"] is False
+    assert done.code == 5
