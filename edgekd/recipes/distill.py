@@ -89,7 +89,8 @@ def _generations(config: Distill, report: Reporter) -> Result:
 def _distil(config: Distill, report: Reporter) -> Result:
     config = _with_place_of_method(config)
     method = method_of(config)
-    found = _find(config, method)
+    # of a run to go on with, the manifest says from what it learns
+    found = None if config.resume and config.name is not None else _find(config, method)
     name = config.name or _made_name(config, method, found) + (
         "" if config.quantize == "none" else f"-{config.quantize}"
     )

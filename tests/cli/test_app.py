@@ -160,7 +160,7 @@ def test_without_torch_profile_evaluate_and_predict_work(workplace: Path, folder
         (("distill", "--epoch", 3), "--epoch: no such option of edgekd distill", "--epochs"),
         (("distill", "--epochs", "x"), "--epochs x: not a whole number", "edgekd distill --help"),
         (("distill", "--alpha", "x"), "--alpha x: not a number", "edgekd distill --help"),
-        (("distill", "--precision", "fp8"), "--precision fp8: no such choice", "auto, fp32, bf16"),
+        (("distill", "--precision", "fp4"), "--precision fp4: no such choice", "auto, fp32, bf16, fp16, fp8"),
         (("export", "a", "b"), "b: more arguments than edgekd export takes", "edgekd export --help"),
         (("distill", "--epochs"), "--epochs: its value is missing", "--help"),
     ],

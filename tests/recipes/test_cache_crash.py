@@ -295,7 +295,7 @@ def test_of_added_images_only_their_own_rows_are_computed(cli: Any, copy: Path, 
 
 
 def test_the_accuracy_of_a_grown_cache_is_that_of_its_own_rows(cli: Any, copy: Path, own_folder: Path) -> None:
-    for number in range(8):
+    for number in range(12):
         source = own_folder / "train" / "disc" / f"{number:03d}.png"
         shutil.copy(source, source.with_name(f"a{number}.png"))
     told = cli("cache-logits", "--teacher", NAME, "--name", NAME, "--data", own_folder, "--json").json

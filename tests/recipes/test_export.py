@@ -77,7 +77,8 @@ def test_int8_of_a_file_from_elsewhere(cli: Any, at_work: Path, folder: Path, tm
 
 
 def test_a_device_that_is_not_here_is_not_measured(cli: Any, at_work: Path, tmp_path: Path) -> None:
-    options = ("--quantize", "int8", "--calibration", "minmax", "--device", "raspberry-pi-4", "--json")
+    # of three validation images the rounding may cost one
+    options = ("--quantize", "int8", "--calibration", "minmax", "--device", "raspberry-pi-4", "--max-drop", 0.5, "--json")
     called = cli("export", FILE, "--output", tmp_path / "m.onnx", *options)
     assert called.code == 0, called.err
     assert called.json["chosen"] is None and "not measured there" in called.json["reason"]

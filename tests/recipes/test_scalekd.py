@@ -25,13 +25,14 @@ def build(classes, channels, input_size):
 """
 
 
-def last_row(place: Path, run: str) -> dict[str, float]:
-    return json.loads((place / "runs" / run / "metrics.jsonl").read_text().splitlines()[-1])
+def first_row(place: Path, run: str) -> dict[str, float]:
+    return json.loads((place / "runs" / run / "metrics.jsonl").read_text().splitlines()[0])
 
 
 def test_live_and_from_a_cache_of_target_maps(cli: Any, copy: Path, folder: Path, quick: Any) -> None:
     (copy / "net.py").write_text(TRANSFORMER)
-    own = ("--trust-code", "--teacher", "vit")
+    # at a usual rate three steps enlarge what the cache's 16 bits leave out to whole percents
+    own = ("--trust-code", "--teacher", "vit", "--lr", 0.001)
     assert cli("train-teacher", "--model", "./net.py:build", "--name", "vit", "--data", folder, *quick).code == 0
     called = cli(*SCALE, *quick, *own, "--name", "cached", "--json")
     assert called.code == 0 and called.json["parents"]["cache"]["path"] == "cache/vit", called.err
@@ -39,9 +40,9 @@ def test_live_and_from_a_cache_of_target_maps(cli: Any, copy: Path, folder: Path
     # the last map, and the class token where the last stage begins
     assert plan["extras"] == {"map:stage4": [24, 4, 4], "prefix:stage3": [1, 24]}
     assert cli(*SCALE, *quick, *own, "--live", "--view-seed", plan["views"]["seed"], "--name", "live").code == 0
-    cached, live = (last_row(copy, name) for name in ("cached", "live"))
+    cached, live = (first_row(copy, name) for name in ("cached", "live"))
     for part in PARTS:
-        assert cached[part] > 0 and cached[part] == pytest.approx(live[part], rel=2e-2)
+        assert cached[part] > 0 and cached[part] == pytest.approx(live[part], rel=2e-3)
     # without its run a cache gives maps, not the last stage
     shutil.move(copy / "runs" / "vit", copy / "elsewhere")
     called = cli(*SCALE, *quick, "--cache", "vit", "--name", "x")

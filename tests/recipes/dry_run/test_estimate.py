@@ -179,5 +179,5 @@ def test_a_pace_is_the_median_after_the_warm_up(monkeypatch: pytest.MonkeyPatch)
 
 def test_logits_stand_in_for_a_cache_in_every_store() -> None:
     for store, topk in (("fp16", 0), ("fp32", 0), ("u8", 0), ("topk", 2)):
-        said = timing.StandIn(Side(5, frozenset({"logits"})), store, topk, 8)(batch(3)).logits
+        said = timing.StandInTeacher(Side(5, frozenset({"logits"})), store, topk, 8)(batch(3)).logits
         assert said is not None and said.shape == (3, 5) and torch.isfinite(said).all()
