@@ -78,8 +78,8 @@ def test_int8_of_a_file_from_elsewhere(cli: Any, at_work: Path, folder: Path, tm
 
 def test_a_device_that_is_not_here_is_not_measured(cli: Any, at_work: Path, tmp_path: Path) -> None:
     # of three validation images the rounding may cost one
-    options = ("--quantize", "int8", "--calibration", "minmax", "--device", "raspberry-pi-4", "--max-drop", 0.5, "--json")
-    called = cli("export", FILE, "--output", tmp_path / "m.onnx", *options)
+    options = ("--quantize", "int8", "--calibration", "minmax", "--device", "raspberry-pi-4", "--json")
+    called = cli("export", FILE, "--output", tmp_path / "m.onnx", *options, "--max-drop", 0.5)
     assert called.code == 0, called.err
     assert called.json["chosen"] is None and "not measured there" in called.json["reason"]
     assert "dot-product" in called.err and called.json["files"][1]["kernels"].startswith("s8s8")
