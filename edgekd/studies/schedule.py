@@ -102,7 +102,8 @@ class _Work:
             record = read_record(self.place.record(step))
             self.outcome.records[step.digest] = record
             self.tell(step, record)
-        elif code in INTERRUPTED and self.outcome.is_cut:
+        elif self.outcome.is_cut and (code in INTERRUPTED or code < 0):
+            # ended here at the deadline, perhaps before it could catch the signal
             return
         elif code in INTERRUPTED:
             raise KeyboardInterrupt(code - 128)
