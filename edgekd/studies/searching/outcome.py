@@ -24,8 +24,9 @@ def describe_trial(trial: FrozenTrial) -> dict[str, Any]:
     """One trial as plain JSON values; `top1` is by validation after its last rung."""
     facts = trial.user_attrs.get(FACTS, {})
     by_rung = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
-    state = "does not fit" if facts.get("fits") is False else STATES[trial.state]
-    state = "too slow to train" if facts.get("is_slow") and not by_rung else state
+    state = "too slow to train" if facts.get("is_slow") and not by_rung else STATES[trial.state]
+    # a missed limit is a fact of the student, its speed in training one of the machine at that hour
+    state = "does not fit" if facts.get("fits") is False else state
     return {
         "params": {"model": facts.get("model", trial.user_attrs.get(FIXED)), **_taught(trial), "rungs": len(by_rung)},
         "by_rung": by_rung,
