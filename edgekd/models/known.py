@@ -64,10 +64,11 @@ def check_model(name: str, option: str = "") -> None:
         if not path.is_file():
             raise UsageError(f"{option} {path}: no such file".strip(), "give ./net.py:function")
         return
-    now, former = timm_names()
     base = without_hub(name).partition(".")[0]
-    is_known = name in OWN_NAMES or shape_of(name) is not None or base in SHORT or base in now or base in former
-    if now and not is_known:
+    if name in OWN_NAMES or base in SHORT or shape_of(name) is not None:
+        return
+    now, former = timm_names()
+    if now and base not in now and base not in former:
         raise no_such_model(name, option)
 
 

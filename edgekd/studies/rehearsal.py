@@ -85,7 +85,7 @@ def rehearse(model: str, data: ImageData, pins: Mapping[str, Any]) -> Rehearsed:
     """Time a few steps of training `model` on `data`, with threads and number format as in `pins`."""
     scene = _scene(model, data, pins)
     pace = measure_pace(scene.config, scene.objective, scene.first, scene.batches, (len(data.val), len(data.test)))
-    work = macs(scene.network) * (scene.config.batch_size)
+    work = macs(scene.network) * scene.config.batch_size
     forward = (pace.validation or 0.0) / max(1, len(data.val))
     return Rehearsed(pace, scene.config.epochs, forward, pace.steps[-1] / work)
 

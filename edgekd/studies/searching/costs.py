@@ -3,8 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +130,3 @@ def _rounded_up(value: float) -> str:
         return f"{value:.0f}"
     digits = max(0, 2 - len(f"{value:.0f}") + 1)
     return f"{value + 0.5 * 10**-digits:.{digits}f}"
-
-
-def as_facts(cost: Cost) -> Mapping[str, Any]:
-    """Plain JSON values."""
-    return asdict(cost)
