@@ -189,10 +189,10 @@ def test_images_travel_that_are_needed_and_no_others(exported: Path, board: Path
     for place in ("cat/a.png", "dog/deep/b.png", "../elsewhere/c.png"):
         (tmp_path / "images" / place).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (9, 9)).save(tmp_path / "images" / place)
-    (tmp_path / "images" / "cat" / "notes.txt").write_bytes(bytes(3_000_000))
+    (tmp_path / "images" / "cat" / "notes.txt").write_bytes(bytes(30_000_000))
     report = Silent()
     found = survey_remotely(config(exported, images=tmp_path / "images"), report)
     accuracy = found["models"][0]["accuracy"]
     assert (accuracy["images"], accuracy["folder"]) == (2, str(tmp_path / "images"))
     assert "2 images among it" in report.notes[0]
-    assert float(report.notes[0].split()[1]) < 2
+    assert float(report.notes[0].split()[1]) < 5  # MB; the package itself is over 2
